@@ -1,0 +1,68 @@
+"""gbmix_sklearn: classifiers that are as good for the smallest group as for the largest.
+
+Names are imported on first use (PEP 562), so that metrics and scorers load without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0.dev0"
+
+#: public name -> module that defines it
+_PUBLIC = {
+    # classifiers
+    "GBMixClassifier": "estimators",
+    "ERMClassifier": "estimators",
+    "MixupClassifier": "estimators",
+    # criteria for plain PyTorch loops
+    "GBMixCriterion": "criteria",
+    "MixupCriterion": "criteria",
+    # embedding
+    "TimmEmbedder": "backbones",
+    # metrics and scorers
+    "worst_group_accuracy_score": "metrics",
+    "robust_gap_score": "metrics",
+    "mean_group_accuracy_score": "metrics",
+    "adjusted_average_accuracy_score": "metrics",
+    "group_report": "metrics",
+    "worst_group_accuracy_scorer": "metrics",
+    "robust_gap_scorer": "metrics",
+    "mean_group_accuracy_scorer": "metrics",
+    "demographic_parity_scorer": "metrics",
+    "equalized_odds_scorer": "metrics",
+    "make_group_scorer": "metrics",
+    # splitting
+    "SubgroupStratifiedKFold": "model_selection",
+    "subgroup_train_test_split": "model_selection",
+    # datasets
+    "load_adult": "datasets",
+    "load_compas": "datasets",
+    "make_waterdigits": "datasets",
+    # saving
+    "load_model": "persistence",
+    # warnings and errors
+    "GBMixError": "exceptions",
+    "GroupsError": "exceptions",
+    "MissingExtraError": "exceptions",
+    "MissingGroupsError": "exceptions",
+    "MissingGroupsWarning": "exceptions",
+    "NonFiniteLossError": "exceptions",
+    "NonFiniteLossWarning": "exceptions",
+    "SmallCellWarning": "exceptions",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

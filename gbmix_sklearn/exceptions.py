@@ -1,0 +1,54 @@
+"""Warnings and errors: a small tree on Python's and scikit-learn's own bases.
+
+Every error can be caught both as :class:`GBMixError` and as the built-in class that scikit-learn
+users expect (``ValueError``, ``TypeError``, ``ImportError``).
+"""
+
+__all__ = [
+    "GBMixError",
+    "GroupsError",
+    "MissingExtraError",
+    "MissingGroupsError",
+    "MissingGroupsWarning",
+    "NonFiniteLossError",
+    "NonFiniteLossWarning",
+    "SmallCellWarning",
+]
+
+
+class GBMixError(Exception):
+    """Base class of every error that this package raises itself."""
+
+
+class GroupsError(GBMixError, ValueError):
+    """The groups cannot be used as they are: wrong length, missing values, cell ids."""
+
+
+class MissingGroupsError(GroupsError, TypeError):
+    """Groups are required and none were given."""
+
+
+class MissingExtraError(GBMixError, ImportError):
+    """An optional dependency is absent; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with:  pip install 'gbmix-sklearn[{extra}]'"
+        )
+
+
+class NonFiniteLossError(GBMixError, ValueError):
+    """The training loss became NaN or infinite before a single epoch was finished."""
+
+
+class MissingGroupsWarning(UserWarning):
+    """A method that works on groups was fitted without any."""
+
+
+class NonFiniteLossWarning(UserWarning):
+    """The training loss became NaN or infinite; the best epoch before that is kept."""
+
+
+class SmallCellWarning(UserWarning):
+    """A cell is too small to give samples to every part of a split."""

@@ -1,0 +1,293 @@
+"""From a target and sensitive attributes to cells: the one place that knows.
+
+A *cell* is a combination of a class and a value of the sensitive attribute, the paper's group
+``z = (y, s)``. Several attributes are one joint attribute, whose values are the combinations that
+occur. With ``C`` classes and ``S`` attribute values there are ``C * S`` cells, numbered
+``y_code * S + s_code``; a cell without a sample is *absent*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .exceptions import GroupsError
+
+__all__ = ["Attribute", "Cells", "encode_attribute", "make_cells"]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A sensitive attribute, encoded.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_samples,), dtype int64
+        Index of each sample's value in `values`.
+    values : DataFrame of shape (n_values, n_columns)
+        The distinct (combinations of) values, sorted.
+    """
+
+    codes: np.ndarray
+    values: pd.DataFrame
+
+    @property
+    def names(self) -> list[str]:
+        return [str(name) for name in self.values.columns]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    try:
+        codes, uniques = pd.factorize(column, sort=True)
+    except TypeError:  # labels of several types have no order: sort by type, then by text
+        codes, uniques = pd.factorize(column)
+        order = sorted(
+            range(len(uniques)), key=lambda i: (type(uniques[i]).__name__, str(uniques[i]))
+        )
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        codes, uniques = rank[codes], [uniques[i] for i in order]
+    return codes.astype(np.int64), list(uniques)
+
+
+def _as_frame(groups: Any) -> pd.DataFrame:
+    if isinstance(groups, pd.DataFrame):
+        return groups
+    if isinstance(groups, pd.Series):
+        return groups.to_frame(name="group" if groups.name is None else groups.name)
+    if isinstance(groups, str | bytes | dict) or not hasattr(groups, "__len__"):
+        raise TypeError(
+            "groups must be an array, Series or DataFrame with one row for each sample, "
+            f"got {type(groups).__name__}"
+        )
+    if isinstance(groups, pd.Categorical | pd.Index):
+        return pd.DataFrame({"group": groups})
+    try:
+        array = np.asarray(groups)
+    except ValueError as error:
+        raise GroupsError(
+            "groups has rows of different lengths; every sample needs one value for each attribute"
+        ) from error
+    if not isinstance(groups, np.ndarray) and array.dtype.kind in "US":
+        # a list such as ["a", 1, None] would become text: keep its values as they are
+        array = np.array(groups, dtype=object)
+    if array.ndim == 1:
+        return pd.DataFrame({"group": array})
+    if array.ndim == 2 and array.shape[1] == 1:
+        return pd.DataFrame({"group": array[:, 0]})
+    if array.ndim == 2 and array.shape[1] > 1:
+        return pd.DataFrame({f"group_{i}": array[:, i] for i in range(array.shape[1])})
+    raise GroupsError(
+        "groups must be 1-D, or 2-D with a column for each attribute; "
+        f"got an array of shape {array.shape}"
+    )
+
+
+def encode_attribute(groups: Any, n_samples: int | None = None) -> Attribute:
+    """Encode one or several sensitive attributes as one joint attribute.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,) or (n_samples, n_attributes), Series or DataFrame
+        Values of any type that can be compared for equality.
+    n_samples : int, default=None
+        The number of samples that `groups` must have; None accepts any.
+
+    Returns
+    -------
+    Attribute
+        The codes and the values that they stand for.
+
+    Raises
+    ------
+    GroupsError
+        If the length is not `n_samples`, or a value is missing (NaN, None, NaT).
+    TypeError
+        If `groups` is no array-like.
+
+    Examples
+    --------
+    >>> attribute = encode_attribute([["f", 30], ["m", 30], ["f", 60]])
+    >>> attribute.codes
+    array([0, 2, 1])
+    >>> attribute.values
+      group_0 group_1
+    0       f      30
+    1       f      60
+    2       m      30
+    """
+    frame = _as_frame(groups)
+    if n_samples is not None and len(frame) != n_samples:
+        raise GroupsError(
+            f"groups has {len(frame)} entries for {n_samples} samples; "
+            "give one group value for each row of X"
+        )
+    joint = np.zeros(len(frame), dtype=np.int64)
+    levels: list[list[Any]] = []
+    for position in range(frame.shape[1]):
+        column = frame.iloc[:, position]
+        missing = np.flatnonzero(column.isna().to_numpy())
+        if len(missing):
+            raise GroupsError(
+                f"groups has {len(missing)} missing value(s) in column "
+                f"{frame.columns[position]!r}, the first at row {missing[0]}; drop these rows or "
+                "give the missing values a value of their own, such as 'unknown'"
+            )
+        codes, uniques = _sorted_factorize(column)
+        joint = joint * max(len(uniques), 1) + codes
+        levels.append(uniques)
+    present, codes = np.unique(joint, return_inverse=True)
+    values: dict[Any, list[Any]] = {}
+    for name, uniques in zip(frame.columns[::-1], levels[::-1], strict=True):
+        values[name] = [uniques[i] for i in present % max(len(uniques), 1)]
+        present = present // max(len(uniques), 1)
+    table = pd.DataFrame({name: values[name] for name in frame.columns})
+    return Attribute(codes.reshape(-1).astype(np.int64), table)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells (class x attribute value) of a set of samples.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_samples,), dtype int64
+        Class codes.
+    classes : list
+        The classes that the codes stand for.
+    attribute : Attribute
+        The sensitive attribute.
+    """
+
+    y: np.ndarray
+    classes: Sequence[Any]
+    attribute: Attribute
+
+    @property
+    def s(self) -> np.ndarray:
+        """Attribute codes, shape (n_samples,)."""
+        return self.attribute.codes
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.classes) * len(self.attribute)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Cell number of each sample, shape (n_samples,)."""
+        return self.y * len(self.attribute) + self.s
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Samples in each cell, shape (n_cells,); 0 for absent cells."""
+        return np.bincount(self.codes, minlength=self.n_cells)
+
+    @property
+    def present(self) -> np.ndarray:
+        """Numbers of the cells that have samples, ascending."""
+        return np.flatnonzero(self.counts)
+
+    def members(self, cell: int) -> np.ndarray:
+        """Positions of the samples of one cell, ascending."""
+        return np.flatnonzero(self.codes == cell)
+
+    @cached_property
+    def index(self) -> pd.MultiIndex:
+        """A row for each cell: its class and its attribute values."""
+        n_values = len(self.attribute)
+        columns = [np.repeat(np.asarray(list(self.classes), dtype=object), n_values)]
+        for position in range(self.attribute.values.shape[1]):
+            column = self.attribute.values.iloc[:, position].to_numpy(dtype=object)
+            columns.append(np.tile(column, len(self.classes)))
+        return pd.MultiIndex.from_arrays(columns, names=["target", *self.attribute.names])
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """One line for each cell, such as ``'target=>50K, sex=Female'``."""
+        return [
+            ", ".join(f"{name}={value}" for name, value in zip(self.index.names, row, strict=True))
+            for row in self.index
+        ]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Counts and shares of all cells, absent ones included."""
+        share = self.counts / max(len(self.y), 1)
+        return pd.DataFrame({"count": self.counts, "share": share}, index=self.index)
+
+    @property
+    def group_determines_class(self) -> bool:
+        """Whether each of several attribute values has samples of a single class only."""
+        classes_of_value = (self.counts.reshape(-1, len(self.attribute)) > 0).sum(axis=0)
+        return len(self.attribute) > 1 and bool((classes_of_value <= 1).all())
+
+    def take(self, indices: np.ndarray) -> Cells:
+        """The same cells for a part of the samples."""
+        attribute = Attribute(self.s[indices], self.attribute.values)
+        return Cells(self.y[indices], self.classes, attribute)
+
+
+def make_cells(y: Any, groups: Any = None) -> Cells:
+    """Cells of labels and sensitive attributes, both in their original form.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels of any kind.
+    groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
+        Sensitive attributes; None puts all samples into one group, so that cells are classes.
+
+    Returns
+    -------
+    Cells
+        Codes, counts and names of the cells.
+
+    Raises
+    ------
+    GroupsError
+        If `groups` does not fit `y`, see :func:`encode_attribute`.
+
+    Examples
+    --------
+    >>> cells = make_cells(["cat", "dog", "cat"], ["indoor", "indoor", "outdoor"])
+    >>> cells.table
+                    count     share
+    target group
+    cat    indoor       1  0.333333
+           outdoor      1  0.333333
+    dog    indoor       1  0.333333
+           outdoor      0  0.000000
+    """
+    target = encode_target(y)
+    attribute = (
+        Attribute(np.zeros(len(target.codes), dtype=np.int64), pd.DataFrame({"group": ["all"]}))
+        if groups is None
+        else encode_attribute(groups, len(target.codes))
+    )
+    return Cells(target.codes, list(target.values.iloc[:, 0]), attribute)
+
+
+def encode_target(y: Any) -> Attribute:
+    """Encode class labels, with errors that speak of y.
+
+    Raises
+    ------
+    ValueError
+        If `y` is not 1-D or has a missing label.
+    """
+    frame = _as_frame(y)
+    if frame.shape[1] != 1:
+        raise ValueError(f"y must be 1-D, with one label for each sample; got shape {frame.shape}")
+    missing = np.flatnonzero(frame.iloc[:, 0].isna().to_numpy())
+    if len(missing):
+        raise ValueError(f"y has {len(missing)} missing label(s), the first at row {missing[0]}")
+    codes, uniques = _sorted_factorize(frame.iloc[:, 0])
+    return Attribute(codes, pd.DataFrame({"target": uniques}))
