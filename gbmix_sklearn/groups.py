@@ -23,7 +23,7 @@ __all__ = ["Attribute", "Cells", "encode_attribute", "make_cells"]
 
 @dataclass(frozen=True)
 class Attribute:
-    """A sensitive attribute, encoded.
+    """Values of a sensitive attribute, or of a target, as codes.
 
     Attributes
     ----------
@@ -38,6 +38,7 @@ class Attribute:
 
     @property
     def names(self) -> list[str]:
+        """Column names as text."""
         return [str(name) for name in self.values.columns]
 
     def __len__(self) -> int:
@@ -47,6 +48,7 @@ class Attribute:
 def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
     try:
         codes, uniques = pd.factorize(column, sort=True)
+        return codes.astype(np.int64), list(uniques)
     except TypeError:  # labels of several types have no order: sort by type, then by text
         codes, uniques = pd.factorize(column)
         order = sorted(
@@ -54,8 +56,7 @@ def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
         )
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
-        codes, uniques = rank[codes], [uniques[i] for i in order]
-    return codes.astype(np.int64), list(uniques)
+        return rank[codes], [uniques[i] for i in order]
 
 
 def _as_frame(groups: Any) -> pd.DataFrame:
@@ -178,6 +179,7 @@ class Cells:
 
     @property
     def n_cells(self) -> int:
+        """Number of cells, absent ones included."""
         return len(self.classes) * len(self.attribute)
 
     @cached_property
@@ -211,9 +213,10 @@ class Cells:
 
     @cached_property
     def labels(self) -> list[str]:
-        """One line for each cell, such as ``'target=>50K, sex=Female'``."""
+        """One line for each cell, such as ``'>50K, sex=Female'``."""
+        names = self.attribute.names
         return [
-            ", ".join(f"{name}={value}" for name, value in zip(self.index.names, row, strict=True))
+            ", ".join([str(row[0]), *(f"{n}={v}" for n, v in zip(names, row[1:], strict=True))])
             for row in self.index
         ]
 
@@ -230,7 +233,7 @@ class Cells:
         return len(self.attribute) > 1 and bool((classes_of_value <= 1).all())
 
     def take(self, indices: np.ndarray) -> Cells:
-        """The same cells for a part of the samples."""
+        """Restrict to a part of the samples; the cells keep their numbers."""
         attribute = Attribute(self.s[indices], self.attribute.values)
         return Cells(self.y[indices], self.classes, attribute)
 

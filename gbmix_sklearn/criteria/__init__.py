@@ -1,0 +1,11 @@
+"""Training criteria for plain PyTorch loops: pure functions, each with a thin module.
+
+Every criterion is called as ``criterion(model, x, y, s)``: a model that maps inputs to logits, the
+inputs, and integer codes of the class and of the sensitive attribute.
+"""
+
+from ._cross_entropy import CrossEntropyCriterion
+from ._gbmix import GBMixCriterion
+from ._mixup import MixupCriterion
+
+__all__ = ["CrossEntropyCriterion", "GBMixCriterion", "MixupCriterion"]

@@ -1,0 +1,65 @@
+"""Vanilla mixup.
+
+Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
+https://arxiv.org/abs/1710.09412
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._mixing import mix, sample_beta, soft_cross_entropy
+
+__all__ = ["MixupCriterion", "mixup_loss"]
+
+
+def mixup_loss(model: nn.Module, x: Tensor, y: Tensor, lam: Tensor) -> Tensor:
+    """Mean soft cross-entropy of a batch that is mixed with a permutation of itself.
+
+    Parameters
+    ----------
+    model : Module
+        Maps inputs to logits.
+    x : Tensor of shape (batch, ...)
+    y : LongTensor of shape (batch,)
+    lam : Tensor of shape (1,) or (batch,)
+        One mixing ratio for the batch, or one for each sample.
+    """
+    first = torch.arange(len(x), device=x.device)
+    second = torch.randperm(len(x), device=x.device)
+    lam = lam.expand(len(x))
+    logits = model(mix(x, first, second, lam))
+    labels = F.one_hot(y, logits.shape[1]).to(logits.dtype)
+    return soft_cross_entropy(logits, mix(labels, first, second, lam)) / len(x)
+
+
+class MixupCriterion(nn.Module):
+    """Mixup of the batch with a permutation of itself, one mixing ratio for each batch.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Parameter of Beta(alpha, alpha). The paper uses 1 on CIFAR and 0.2 on ImageNet.
+
+    References
+    ----------
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(3, 2)
+    >>> x, y, s = torch.randn(4, 3), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
+    >>> MixupCriterion(alpha=0.2)(model, x, y, s).shape
+    torch.Size([])
+    """
+
+    def __init__(self, alpha: float = 1.0):
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, model: nn.Module, x: Tensor, y: Tensor, s: Tensor | None = None) -> Tensor:
+        """Loss of one batch: a scalar with gradient."""
+        return mixup_loss(model, x, y, sample_beta(self.alpha, (1,), x))

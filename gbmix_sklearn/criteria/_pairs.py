@@ -1,0 +1,123 @@
+"""GBMix's group categorization and balanced pairs, as pure functions.
+
+Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023, sections V-B
+and V-C. All functions accept leading dimensions, so that many steps, or all possible targets of a
+step, are prepared at once; none of them waits for the device.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Pairs", "balanced_pairs", "coarse_groups"]
+
+#: the pairs (0,1), (0,2), (1,3), (2,3) share the class or the attribute
+_PAIRS = ((0, 1), (0, 2), (1, 3), (2, 3))
+
+
+class Pairs(NamedTuple):
+    """Which samples of a batch to mix, and how much each mixed sample counts.
+
+    Attributes
+    ----------
+    first, second : LongTensor of shape (..., 4 * k)
+        Positions in the batch, pair after pair in the order (0,1), (0,2), (1,3), (2,3).
+    weight : Tensor of shape (..., 4 * k)
+        ``1 / k`` where all four pairs exist, so that a weighted sum is the sum of four means.
+    """
+
+    first: Tensor
+    second: Tensor
+    weight: Tensor
+
+
+def coarse_groups(y: Tensor, s: Tensor, y_target: Tensor, s_target: Tensor) -> Tensor:
+    """Categorize samples relative to a target cell.
+
+    Parameters
+    ----------
+    y, s : LongTensor of shape (..., batch)
+        Class and attribute codes.
+    y_target, s_target : LongTensor of shape (...)
+        Class and attribute of the target cell.
+
+    Returns
+    -------
+    LongTensor of shape (..., batch)
+        0: the target cell; 1: same class, other attribute; 2: other class, same attribute;
+        3: both differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> y, s = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    >>> coarse_groups(y, s, torch.tensor(1), torch.tensor(0))
+    tensor([2, 3, 0, 1])
+    """
+    return 2 * (y != y_target.unsqueeze(-1)).long() + (s != s_target.unsqueeze(-1)).long()
+
+
+@lru_cache(maxsize=16)
+def _sides(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Coarse group of each of the eight sides, and which of two random orders it follows."""
+    groups = [pair[0] for pair in _PAIRS] + [pair[1] for pair in _PAIRS]
+    # each coarse group is a side of two pairs; the second time it follows its second order
+    order = [groups[:place].count(group) for place, group in enumerate(groups)]
+    return torch.tensor(groups, device=device), torch.tensor(order, device=device)
+
+
+def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
+    """Draw `k` pairs of samples for each of the four pairs of coarse groups.
+
+    Each side is random permutations of its coarse group, one after another, cut to `k`: a group
+    smaller than `k` is resampled evenly, a larger one discarded from. A pair with an empty side
+    gets no weight, and the others are scaled up to four pairs. With no pair left, the batch stands
+    for itself, unmixed.
+
+    Parameters
+    ----------
+    coarse : LongTensor of shape (..., batch)
+        Coarse group of each sample, see :func:`coarse_groups`.
+    k : int
+        Mixed samples of each pair.
+    repeat : bool, default=True
+        Whether a coarse group can be smaller than `k`; False saves work where the caller knows
+        that none is.
+
+    Returns
+    -------
+    Pairs
+        Positions and weights.
+    """
+    device, batch = coarse.device, coarse.shape[-1]
+    side, order_of_side = _sides(device)
+    counts = (coarse.unsqueeze(-2) == torch.arange(4, device=device).unsqueeze(-1)).sum(-1)
+    start = counts.cumsum(-1) - counts
+    size = counts[..., side].clamp(min=1).unsqueeze(-1)
+    # two random orders of the batch, coarse group after coarse group; the factor 2 leaves a gap
+    # that rounding cannot close
+    key = torch.rand(*coarse.shape[:-1], 2, batch, device=device) + 2 * coarse.unsqueeze(-2)
+    order = key.argsort(-1)
+    position = torch.arange(k, device=device)
+    place = start[..., side].unsqueeze(-1) + position % size
+    members = order[..., order_of_side, :].gather(-1, place.clamp(max=batch - 1))
+    if repeat:  # every repetition of a small group in an order of its own
+        shuffled = torch.rand(members.shape, device=device) + 2 * (position // size)
+        members = members.gather(-1, shuffled.argsort(-1))
+    first, second = members.flatten(-2).tensor_split(2, dim=-1)
+
+    exists = (counts[..., side[:4]] > 0) & (counts[..., side[4:]] > 0)
+    n_pairs = exists.sum(-1, keepdim=True)
+    weight = (exists * (4 / k) / n_pairs.clamp(min=1)).repeat_interleave(k, dim=-1)
+
+    row = torch.arange(4 * k, device=device)
+    alone = n_pairs == 0
+    itself = row % batch if 4 * k >= batch else row * batch // (4 * k)
+    first = torch.where(alone, itself, first)
+    second = torch.where(alone, itself, second)
+    weight = torch.where(alone, (row < batch) * (4 / min(batch, 4 * k)), weight)
+    return Pairs(first, second, weight)

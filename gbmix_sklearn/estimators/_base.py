@@ -1,0 +1,646 @@
+"""The contract of all classifiers, once."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_X_y
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+
+from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
+from ..groups import Attribute, Cells, encode_attribute
+from ..refit import linear_decision, linear_head, linear_probabilities, refit_head
+from ..sampling import ShuffledSampler
+from ..training import (
+    Checkpoint,
+    EvaluationSource,
+    GroupNet,
+    Network,
+    Progress,
+    Sampler,
+    TrainingSource,
+    as_tensor,
+    embed_in_batches,
+    fingerprint,
+    hidden_layers,
+)
+from ._history import history_frame
+from ._parts import set_aside
+
+__all__ = ["GroupClassifier"]
+
+_OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+_CURES = (
+    "Give groups to fit. In a search or a Pipeline, call "
+    "sklearn.set_config(enable_metadata_routing=True) first (enable_metadata_routing), so that "
+    "groups=... reaches the estimator; or name the sensitive columns of a DataFrame X with "
+    "group_columns=..."
+)
+
+#: parameters that change how a fit runs but not what it gives
+_RUN_PARAMETERS = {"checkpoint_dir", "callbacks", "verbose"}
+
+
+def _knows_probabilities(estimator: GroupClassifier) -> bool:
+    head = getattr(estimator, "head_", estimator.refit)
+    return head is None or isinstance(head, str) or hasattr(head, "predict_proba")
+
+
+@dataclass(eq=False, repr=False)
+class GroupClassifier(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
+    """Base of all classifiers: everything but the criterion and the sampler.
+
+    The fields of these dataclasses are the estimators' parameters: a subclass declares its own and
+    new defaults, and the constructor with its signature follows.
+    """
+
+    backbone: torch.nn.Module | None = None
+    _: KW_ONLY
+    hidden_units: tuple[int, ...] = ()
+    trainable: bool = True
+    max_epochs: int = 50
+    batch_size: int = 64
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    lr_schedule: Literal["constant", "cosine", "step"] = "constant"
+    refit: Any = None
+    refit_fraction: float = 0.2
+    validation_fraction: float | None = 0.2
+    patience: int | None = 10
+    group_columns: Any = None
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = False
+    checkpoint_dir: Any = None
+    callbacks: Any = None
+    random_state: Any = None
+    verbose: int = 0
+
+    #: what fit does without groups
+    _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "optional"
+
+    # routes groups to fit without asking the user to request them
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "backbone": [torch.nn.Module, None],
+        "hidden_units": ["array-like"],
+        "trainable": ["boolean"],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(_OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
+        "refit": [StrOptions({"logistic"}), HasMethods("fit"), None],
+        "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "group_columns": "no_validation",
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "compile": ["boolean"],
+        "checkpoint_dir": [str, Path, None],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # ------------------------------------------------------------------ what a method defines
+
+    def _make_criterion(self, cells: Cells) -> torch.nn.Module:
+        """Build the training criterion for the cells of the training part."""
+        raise TypeError(f"{type(self).__name__} defines no criterion")
+
+    def _make_sampler(self, cells: Cells) -> Sampler:
+        """Build the sampler of batches for the cells of the training part."""
+        return ShuffledSampler(cells.codes, self.batch_size)
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        groups_val: Any = None,
+    ) -> GroupClassifier:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Embeddings or a table of numbers, used as float32; with a module as `backbone`,
+            whatever numeric array it takes.
+        y : array-like of shape (n_samples,)
+            Class labels of any kind.
+        groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
+            The sensitive attribute (never the cell): values of any type, without missing ones.
+            Several columns are several attributes, whose combinations count.
+        X_val, y_val : array-like, default=None
+            Validation data that choose the epoch, for direct fits; None sets
+            `validation_fraction` of the training data aside.
+        groups_val : array-like, default=None
+            Their sensitive attribute. Without it the worst class chooses.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If data, groups or parameters cannot be used; the message says which and how to mend it.
+        TypeError
+            If `groups` is no array-like, or X no DataFrame where `group_columns` is set.
+        """
+        self._validate_params()
+        hidden_units = self._check_parameters()
+        X, groups, columns = self._take_group_columns(X, groups)
+        X, y, attribute = self._check_training_data(X, y, groups, columns)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class, {self.classes_[0]}: a classifier needs at least two"
+            )
+        cells = Cells(codes.astype(np.int64), list(self.classes_), attribute)
+        if cells.group_determines_class:
+            raise GroupsError(
+                "each value of groups has samples of a single class only. Give the sensitive "
+                "attribute itself (such as 'sex'), not the combination of class and attribute: "
+                "the cells are made here"
+            )
+        validation = self._check_validation_data(X_val, y_val, groups_val)
+
+        seeds = self._seeds()
+        fractions = {}
+        if validation is None and self.validation_fraction is not None:
+            fractions["validation_fraction"] = self.validation_fraction
+        if self.refit is not None:
+            fractions["refit_fraction"] = self.refit_fraction
+        parts = set_aside(cells, fractions, seeds["parts"])
+        train = cells.take(parts["train"])
+        self.group_table_ = train.table
+
+        device = self._resolve_device()
+        forked = [device.index or 0] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked):
+            torch.manual_seed(seeds["torch"])
+            self.backbone_ = self._frozen_backbone(device)
+            x = self._features(X, device)
+            network = self._make_network(x, hidden_units)
+            source = TrainingSource(
+                x, parts["train"], train.y, train.s, self._make_sampler(train), seeds["sampler"]
+            )
+            valid = self._evaluation_source(x, cells, parts, validation, device)
+            checkpoint = self._make_checkpoint((X, codes, cells.s, X_val, y_val), seeds["sampler"])
+            self.net_ = self._make_net(network, train, valid, checkpoint, device)
+            if checkpoint is not None:
+                checkpoint.restore(self.net_)
+            self.net_.partial_fit(source, valid)
+        self.best_epoch_ = self.net_.best_epoch_
+        self.history_ = history_frame(
+            self.net_.history, train.labels, None if valid is None else valid.labels
+        )
+        self._set_head(x, cells, parts, valid, seeds["refit"])
+        self._n_features_out = self.head_.coef_.shape[1]
+        return self
+
+    def _check_parameters(self) -> tuple[int, ...]:
+        """Check what single parameters cannot tell; return the sizes of the hidden layers."""
+        units = tuple(self.hidden_units)
+        if not all(isinstance(n, Integral) and n > 0 for n in units):
+            raise ValueError(
+                f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
+            )
+        if (self.validation_fraction or 0) + (self.refit_fraction if self.refit else 0) >= 1:
+            raise ValueError(
+                "validation_fraction and refit_fraction leave nothing to train on: their sum is "
+                f"{self.validation_fraction} + {self.refit_fraction}"
+            )
+        if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "checkpoint_dir needs an integer random_state: with any other, a restarted fit "
+                "could not tell that it is the same run"
+            )
+        return units
+
+    def _take_group_columns(self, X: Any, groups: Any) -> tuple[Any, Any, list[Any]]:
+        """Separate the sensitive columns from X, where there are any."""
+        if self.group_columns is None:
+            return X, groups, []
+        single = isinstance(self.group_columns, str) or not isinstance(
+            self.group_columns, list | tuple | np.ndarray | pd.Index
+        )
+        columns = [self.group_columns] if single else list(self.group_columns)
+        if groups is not None:
+            raise ValueError(
+                f"groups were given, but group_columns={self.group_columns!r} takes them from X: "
+                "leave one of the two out"
+            )
+        if not isinstance(X, pd.DataFrame):
+            raise TypeError(
+                f"group_columns={self.group_columns!r} needs X as a pandas DataFrame with these "
+                f"columns, got {type(X).__name__}; behind a transformer use "
+                "set_output(transform='pandas')"
+            )
+        unknown = [column for column in columns if column not in X.columns]
+        if unknown:
+            raise ValueError(
+                f"group_columns names {unknown}, which X does not have; its columns are "
+                f"{list(X.columns)}"
+            )
+        return X, X[columns], columns
+
+    def _check_training_data(
+        self, X: Any, y: Any, groups: Any, columns: list[Any]
+    ) -> tuple[np.ndarray, np.ndarray, Attribute]:
+        if columns:
+            validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
+            X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
+        else:
+            X, y = validate_data(self, X, y, **self._array_checks())
+        self._group_columns = columns
+        check_classification_targets(y)
+        if groups is not None:
+            return X, y, encode_attribute(groups, len(X))
+        if self._groups_policy == "require":
+            raise MissingGroupsError(f"{type(self).__name__} needs groups. {_CURES}")
+        if self._groups_policy == "warn":
+            warnings.warn(
+                f"{type(self).__name__} was fitted without groups: every class is a group of its "
+                f"own, and only classes are balanced. {_CURES}",
+                MissingGroupsWarning,
+                stacklevel=3,
+            )
+        return X, y, encode_attribute(pd.Series(np.zeros(len(X), dtype=int), name="group"))
+
+    def _array_checks(self) -> dict[str, Any]:
+        if self.backbone is None:
+            return {"dtype": np.float32, "order": "C"}
+        return {"dtype": "numeric", "allow_nd": True, "ensure_2d": False}
+
+    def _check_validation_data(
+        self, X_val: Any, y_val: Any, groups_val: Any
+    ) -> tuple[np.ndarray, np.ndarray, Attribute | None] | None:
+        if X_val is None:
+            if y_val is not None or groups_val is not None:
+                raise ValueError("y_val and groups_val need X_val")
+            return None
+        if y_val is None:
+            raise ValueError("X_val needs y_val, its labels")
+        if self._group_columns and groups_val is None:
+            groups_val = self._take_group_columns(X_val, None)[1]
+        X_val = self._check_input(X_val)
+        y_val = column_or_1d(y_val)
+        if len(y_val) != len(X_val):
+            raise ValueError(f"y_val has {len(y_val)} labels for {len(X_val)} samples in X_val")
+        unknown = np.setdiff1d(y_val, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
+        codes = np.searchsorted(self.classes_, y_val).astype(np.int64)
+        attribute = None if groups_val is None else encode_attribute(groups_val, len(X_val))
+        return X_val, codes, attribute
+
+    def _seeds(self) -> dict[str, Any]:
+        """Independent generators for everything that is drawn, none of them global."""
+        entropy = self.random_state
+        if isinstance(entropy, np.random.RandomState):
+            entropy = entropy.randint(2**31 - 1)
+        parts, sampler, refit, network = np.random.SeedSequence(
+            None if entropy is None else int(entropy)
+        ).spawn(4)
+        return {
+            "parts": np.random.default_rng(parts),
+            "sampler": np.random.default_rng(sampler),
+            "refit": np.random.default_rng(refit),
+            "torch": int(network.generate_state(1)[0]),
+        }
+
+    def _resolve_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0', got "
+                f"{self.device!r}"
+            ) from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device={self.device!r}, but torch finds no CUDA device here")
+        return device
+
+    def _frozen_backbone(self, device: torch.device) -> torch.nn.Module | None:
+        if self.backbone is None or self.trainable:
+            return None
+        return deepcopy(self.backbone).to(device)
+
+    def _features(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
+        """What the network trains on: X, or its embeddings where the backbone is frozen."""
+        x = as_tensor(X)
+        if self.backbone_ is not None:
+            x = as_tensor(embed_in_batches(self.backbone_, x, device))
+        return x.to(device)
+
+    def _make_network(self, x: torch.Tensor, hidden_units: tuple[int, ...]) -> Network:
+        backbone = deepcopy(self.backbone) if self.trainable and self.backbone else None
+        n_features = x.shape[1]
+        if backbone is not None:
+            backbone = backbone.cpu()
+            n_features = embed_in_batches(backbone, x[:1].cpu(), torch.device("cpu")).shape[1]
+        hidden = hidden_layers(n_features, hidden_units)
+        parts = [backbone, torch.nn.Flatten() if backbone is not None else None, hidden]
+        modules = [part for part in parts if part is not None]
+        embedding = torch.nn.Sequential(*modules) if modules else None
+        n_embedding = hidden_units[-1] if hidden_units else n_features
+        return Network(embedding, n_embedding, len(self.classes_))
+
+    def _evaluation_source(
+        self,
+        x: torch.Tensor,
+        cells: Cells,
+        parts: dict[str, np.ndarray],
+        validation: tuple[np.ndarray, np.ndarray, Attribute | None] | None,
+        device: torch.device,
+    ) -> EvaluationSource | None:
+        if validation is not None:
+            X_val, codes, attribute = validation
+            attribute = attribute or encode_attribute(np.zeros(len(codes), dtype=int))
+            cells = Cells(codes, list(self.classes_), attribute)
+            x, rows = self._features(X_val, device), np.arange(len(codes))
+        else:
+            rows = parts.get("validation_fraction", np.empty(0, dtype=np.int64))
+            if not len(rows):  # none asked for, or every cell too small to give
+                return None
+            cells = cells.take(rows)
+        return EvaluationSource(x, rows, cells)
+
+    def _make_checkpoint(
+        self, data: tuple[Any, ...], rng: np.random.Generator
+    ) -> Checkpoint | None:
+        if self.checkpoint_dir is None:
+            return None
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in _RUN_PARAMETERS
+        }
+        run = fingerprint(type(self).__name__, parameters, *data)
+        return Checkpoint(Path(self.checkpoint_dir) / run, rng)
+
+    def _make_net(
+        self,
+        network: Network,
+        train: Cells,
+        valid: EvaluationSource | None,
+        checkpoint: Checkpoint | None,
+        device: torch.device,
+    ) -> GroupNet:
+        precision = self.precision
+        if precision == "auto":
+            fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+            precision = "bf16" if fast and not network.is_affine else "fp32"
+        options: dict[str, Any] = {"optimizer__weight_decay": self.weight_decay}
+        if device.type in ("cpu", "cuda"):
+            options["optimizer__fused"] = True  # one operation for all parameters
+        if self.optimizer == "sgd":
+            options["optimizer__momentum"] = self.momentum
+        valid_labels = [] if valid is None else valid.labels
+        callbacks = [("progress", Progress(train.labels, valid_labels, bool(self.verbose)))]
+        callbacks += self.callbacks or []
+        if checkpoint is not None:  # the last, so that it sees what the others did
+            callbacks.append(("checkpoint", checkpoint))
+        return GroupNet(
+            network,
+            criterion=self._make_criterion(train),
+            n_classes=len(self.classes_),
+            precision=precision,
+            lr_schedule=self.lr_schedule,
+            patience=None if valid is None else self.patience,
+            optimizer=_OPTIMIZERS[self.optimizer],
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            callbacks=callbacks,
+            device=str(device),
+            verbose=0,
+            compile=self.compile,
+            **options,
+        ).initialize()
+
+    def _set_head(
+        self,
+        x: torch.Tensor,
+        cells: Cells,
+        parts: dict[str, np.ndarray],
+        valid: EvaluationSource | None,
+        rng: np.random.Generator,
+    ) -> None:
+        """Refit the last layer, or take it from the net."""
+        network = self.net_.raw_module
+        if self.refit is None:
+            layer = network.head
+            weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
+            self.head_ = linear_head(weight, bias, self.classes_)
+            return
+        rows = parts["refit_fraction"]
+        held_out = cells.take(rows)
+        self.head_ = refit_head(
+            self._embed_rows(network, x, torch.from_numpy(rows)),
+            held_out.y,
+            held_out.codes,
+            self.classes_,
+            estimator=self.refit,
+            validation=None
+            if valid is None
+            else (
+                self._embed_rows(network, valid.x, valid.rows.cpu()),
+                valid.y.cpu().numpy(),
+                valid.cells.cpu().numpy(),
+            ),
+            rng=rng,
+        )
+
+    def _embed_rows(self, network: Network, x: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
+        part = x.index_select(0, rows.to(x.device))
+        if network.embedding is None:
+            return part.float().cpu().numpy()
+        return embed_in_batches(network.embedding, part, x.device)
+
+    # ------------------------------------------------------------------ predict
+
+    def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray:
+        """Check X as fit has seen it; sensitive columns may be absent."""
+        checks = self._array_checks() | {"ensure_all_finite": finite}
+        if not self._group_columns:
+            return validate_data(self, X, reset=False, **checks)
+        expected = [name for name in self.feature_names_in_ if name not in set(self._group_columns)]
+        if isinstance(X, pd.DataFrame):
+            X = X.drop(columns=self._group_columns, errors="ignore")
+            if list(X.columns) != expected:
+                raise ValueError(
+                    "The feature names should match those that were passed during fit, in the "
+                    f"same order. Expected {expected} (the group columns "
+                    f"{self._group_columns} are optional), got {list(X.columns)}"
+                )
+        X = check_array(X, estimator=self, **checks)
+        if X.shape[1] != len(expected):
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{len(expected)} features as input, its group columns aside"
+            )
+        return X
+
+    @property
+    def _is_linear(self) -> bool:
+        """Whether X goes straight into the head."""
+        return self.backbone is None and self.net_.raw_module.embedding is None
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the embeddings that the head works on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_embedding), dtype float32
+            The last layer's input. Without a backbone and hidden layers that is X.
+        """
+        check_is_fitted(self, "head_")
+        return self._embed(self._check_input(X))
+
+    def _embed(self, X: np.ndarray) -> np.ndarray:
+        if self._is_linear:
+            return X
+        device = torch.device(self.net_.device)
+        x = as_tensor(X)
+        if self.backbone_ is not None:
+            x = as_tensor(embed_in_batches(self.backbone_, x, device))
+        embedding = self.net_.raw_module.embedding
+        return x.numpy() if embedding is None else embed_in_batches(embedding, x, device)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), dtype float32
+            For two classes the score of the second, as scikit-learn has it.
+        """
+        check_is_fitted(self, "head_")
+        if not self._is_linear:
+            return linear_decision(self.head_, self._embed(self._check_input(X)))
+        # NaN and infinity in X come out as such: looking for them there saves a pass over X
+        X = self._check_input(X, finite=False)
+        with np.errstate(invalid="ignore", over="ignore"):
+            decision = linear_decision(self.head_, X)
+        if not np.isfinite(decision).all():
+            self._check_input(X)
+        return decision
+
+    @available_if(_knows_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Compute class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self, "head_")
+        if isinstance(self.head_, LogisticRegression):
+            return linear_probabilities(self.decision_function(X))
+        return self.head_.predict_proba(self.transform(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels from `classes_`.
+        """
+        decision = self.decision_function(X)
+        codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
+        return self.classes_[codes]
+
+    def group_report(self, X: Any, y: Any, groups: Any = None) -> pd.DataFrame:
+        """Report the accuracy of every cell.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        groups : array-like, default=None
+            Sensitive attributes; not needed where `group_columns` finds them in X.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`gbmix_sklearn.group_report`.
+        """
+        from ..metrics import group_report
+
+        if groups is None or self.group_columns is not None:
+            groups = self._take_group_columns(X, groups)[1]
+        return group_report(y, self.predict(X), groups=groups)
+
+    def save(self, path: Any) -> None:
+        """Save the fitted classifier in a folder, without anything executable.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder; see :func:`gbmix_sklearn.load_model`.
+        """
+        from ..persistence import save_model
+
+        save_model(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags

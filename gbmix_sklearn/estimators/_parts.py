@@ -1,0 +1,64 @@
+"""Setting samples of the training data aside, cell by cell."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..exceptions import SmallCellWarning
+from ..groups import Cells
+
+__all__ = ["set_aside"]
+
+
+def set_aside(
+    cells: Cells, fractions: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Divide samples at random into parts, each with its fraction of every cell.
+
+    Parameters
+    ----------
+    cells : Cells
+        The cells of all samples.
+    fractions : mapping of str to float
+        Name and fraction of each part; the rest is the part "train".
+    rng : numpy.random.Generator
+        Divides the samples.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Ascending positions of the samples of each part. A cell gives at least one sample to each
+        part, or, where it has too few for that, stays in training, with a warning.
+    """
+    shuffled = rng.permutation(len(cells.y))
+    order = shuffled[np.argsort(cells.codes[shuffled], kind="stable")]
+    start = np.cumsum(cells.counts) - cells.counts
+    place = np.empty(len(order), dtype=np.int64)  # of each sample among those of its cell
+    place[order] = np.arange(len(order)) - np.repeat(start, cells.counts)
+
+    too_small = (cells.counts > 0) & (cells.counts <= len(fractions))
+    if fractions and too_small.any():
+        names = "; ".join(
+            f"{cells.labels[cell]} ({cells.counts[cell]})" for cell in np.flatnonzero(too_small)
+        )
+        warnings.warn(
+            f"these cells have too few samples to give one to each of {', '.join(fractions)} and "
+            f"stay in training as a whole: {names}",
+            SmallCellWarning,
+            stacklevel=4,
+        )
+    parts: dict[str, np.ndarray] = {}
+    taken = np.zeros_like(cells.counts)
+    for name, fraction in fractions.items():
+        share = np.maximum(np.round(fraction * cells.counts), 1).astype(np.int64)
+        # never the last sample of a cell, nor those that later parts need
+        later = len(fractions) - len(parts)
+        share = np.where(too_small, 0, np.minimum(share, cells.counts - taken - later))
+        inside = (place >= taken[cells.codes]) & (place < (taken + share)[cells.codes])
+        parts[name] = np.flatnonzero(inside)
+        taken = taken + share
+    parts["train"] = np.flatnonzero(place >= taken[cells.codes])
+    return parts

@@ -1,0 +1,52 @@
+"""Linear heads as scikit-learn classifiers, and their outputs without copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression
+
+__all__ = ["linear_decision", "linear_head", "linear_probabilities"]
+
+
+def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> LogisticRegression:
+    """Build a fitted logistic regression from the weights of a linear layer.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_classes, n_features)
+    bias : ndarray of shape (n_classes,)
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    LogisticRegression
+        With the same probabilities as the softmax of the layer. Two classes become one row, as
+        scikit-learn has it.
+    """
+    weight, bias = weight.astype(np.float64), bias.astype(np.float64)
+    if len(classes) == 2:
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    head = LogisticRegression()
+    head.classes_ = classes
+    head.coef_, head.intercept_ = weight, bias
+    head.n_features_in_ = weight.shape[1]
+    head.n_iter_ = np.zeros(1, dtype=np.int32)
+    return head
+
+
+def linear_decision(head: Any, z: np.ndarray) -> np.ndarray:
+    """``z @ coef_.T + intercept_`` in the precision of z, 1-D for two classes."""
+    decision = z @ head.coef_.T.astype(z.dtype, copy=False)
+    decision += head.intercept_.astype(z.dtype, copy=False)
+    return decision.ravel() if decision.shape[1] == 1 else decision
+
+
+def linear_probabilities(decision: np.ndarray) -> np.ndarray:
+    """Class probabilities of a logistic head from its decision function."""
+    if decision.ndim == 1:
+        positive = expit(decision)
+        return np.column_stack([1 - positive, positive])
+    return softmax(decision, axis=1)

@@ -1,0 +1,127 @@
+"""Runs that are killed go on where they stopped.
+
+A run has a folder named by the fingerprint of its parameters, data and versions. After each epoch
+its whole state replaces the last one atomically, so that a reader finds an old or a new state and
+never a torn one, and fits in parallel cannot harm each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import sklearn
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.history import History
+
+from .. import __version__
+from ..exceptions import GBMixError
+
+__all__ = ["Checkpoint", "fingerprint", "replace_file"]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Name a run: a hash of parameters and data, and of the versions that run it."""
+    described = [_describe(part) for part in parts]
+    versions = (__version__, torch.__version__, sklearn.__version__, np.__version__)
+    return hashlib.sha256(repr((versions, described)).encode()).hexdigest()[:32]
+
+
+def _describe(part: Any) -> Any:
+    if isinstance(part, torch.nn.Module):
+        state = {name: value.cpu().numpy() for name, value in part.state_dict().items()}
+        return repr(part), joblib.hash(state)
+    if isinstance(part, dict):
+        return [(key, _describe(value)) for key, value in sorted(part.items())]
+    return joblib.hash(part)
+
+
+def replace_file(path: Path, write: Any) -> None:
+    """Write a file under another name, then give it its own: never half of it is seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class Checkpoint(Callback):
+    """Save the state of a training after every epoch, and restore it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of this run.
+    rng : numpy.random.Generator
+        The sampler's generator, which belongs to the state.
+    """
+
+    def __init__(self, folder: Path, rng: np.random.Generator):
+        self.path = folder / "training.pt"
+        self.rng = rng
+
+    def restore(self, net: NeuralNet) -> bool:
+        """Bring an initialized net to where the run stopped; say whether there was a run.
+
+        Raises
+        ------
+        GBMixError
+            If the file is there but cannot be read.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            state = torch.load(self.path, map_location=net.device, weights_only=True)
+        except Exception as error:
+            raise GBMixError(
+                f"the checkpoint {self.path} cannot be read ({error}); move it away to start anew"
+            ) from error
+        net.raw_module.load_state_dict(state["module"])
+        net.criterion_.load_state_dict(state["criterion"], strict=False)
+        for name, value in state["criterion"].items():  # buffers that grow with the first batch
+            setattr(net.criterion_, name, value)
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.scaler_.load_state_dict(state["scaler"])
+        if net.scheduler_ is not None:
+            net.scheduler_.load_state_dict(state["scheduler"])
+        net.best_epoch_, net.best_state_ = state["best_epoch"], state["best_state"]
+        net.best_score_ = tuple(state["best_score"])
+        net.history = History(json.loads(state["history"]))
+        self.rng.bit_generator.state = json.loads(state["sampler"])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if "cuda_rng" in state:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), net.device)
+        return True
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Save the state."""
+        state = {
+            "module": net.raw_module.state_dict(),
+            "criterion": net.criterion_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "scaler": net.scaler_.state_dict(),
+            "scheduler": None if net.scheduler_ is None else net.scheduler_.state_dict(),
+            "best_epoch": net.best_epoch_,
+            "best_state": net.best_state_,
+            "best_score": [float(score) for score in net.best_score_],
+            "history": json.dumps(list(net.history)),
+            "sampler": json.dumps(self.rng.bit_generator.state),
+            "torch_rng": torch.get_rng_state(),
+        }
+        if torch.device(net.device).type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(net.device)
+        replace_file(self.path, lambda file: torch.save(state, file))

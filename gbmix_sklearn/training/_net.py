@@ -1,0 +1,250 @@
+"""The skorch net that trains every method."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from torch.nn import functional as F
+
+from ..exceptions import NonFiniteLossError, NonFiniteLossWarning
+from ._source import EvaluationSource, TrainingSource
+
+__all__ = ["GroupNet"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class GroupNet(NeuralNet):
+    """A skorch net whose criterion sees the model and the groups.
+
+    It differs from :class:`skorch.NeuralNet` in what a method on groups needs: the criterion is
+    called as ``criterion(module, x, y, s)``; batches come from a :class:`TrainingSource`; the
+    validation part is judged by its worst cell; the best epoch is kept; nothing waits for the
+    device within an epoch. Callbacks, history, devices and pickling are skorch's.
+
+    Parameters
+    ----------
+    module, criterion : Module
+        Instances.
+    precision : {"fp32", "bf16", "fp16"}
+        What training steps compute in.
+    lr_schedule : {"constant", "cosine", "step"}
+        Cosine to 0 over `max_epochs`, or a tenth after each third of them.
+    patience : int or None
+        Stop after this many epochs without a better one.
+    **kwargs
+        Those of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        *,
+        criterion: torch.nn.Module,
+        n_classes: int,
+        precision: str = "fp32",
+        lr_schedule: str = "constant",
+        patience: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(module, criterion=criterion, train_split=None, **kwargs)
+        self.n_classes = n_classes
+        self.precision = precision
+        self.lr_schedule = lr_schedule
+        self.patience = patience
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [("epoch_timer", EpochTimer())]
+
+    @property
+    def raw_module(self) -> Any:
+        """The module without the wrapper that torch.compile puts around it."""
+        return getattr(self.module_, "_orig_mod", self.module_)
+
+    def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
+        """Compile the module only: criteria are small and change shape."""
+        return super().torch_compile(module, name) if name == "module" else module
+
+    def initialize(self) -> GroupNet:
+        """Initialize everything for a new training."""
+        super().initialize()
+        optimizer = self.optimizer_
+        self.scheduler_: torch.optim.lr_scheduler.LRScheduler | None = None
+        if self.lr_schedule == "cosine":
+            self.scheduler_ = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_epochs)
+        elif self.lr_schedule == "step":
+            third = math.ceil(self.max_epochs / 3)
+            self.scheduler_ = torch.optim.lr_scheduler.StepLR(optimizer, third)
+        self.scaler_ = torch.amp.GradScaler(enabled=self.precision == "fp16")
+        self.best_epoch_ = 0
+        self.best_score_ = (-np.inf, -np.inf)
+        self.best_state_: dict[str, torch.Tensor] | None = None
+        return self
+
+    def partial_fit(
+        self, X: TrainingSource, y: EvaluationSource | None = None, classes: Any = None, **_: Any
+    ) -> GroupNet:
+        """Train up to `max_epochs` and restore the best epoch.
+
+        Parameters
+        ----------
+        X : TrainingSource
+        y : EvaluationSource or None
+            The validation part; None keeps the last epoch.
+        classes : object
+            Ignored, as skorch does.
+        """
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def fit_loop(
+        self,
+        X: TrainingSource,
+        y: EvaluationSource | None = None,
+        epochs: int | None = None,
+        **_: Any,
+    ) -> GroupNet:
+        """Run the epochs that the history does not hold yet."""
+        stop = self._should_stop()
+        while len(self.history) < (epochs or self.max_epochs) and not stop:
+            self.notify("on_epoch_begin", dataset_train=X, dataset_valid=y)
+            finite = self._train_epoch(X)
+            if finite:
+                if y is not None:
+                    self._validate(y)
+                self._keep_if_best(y is not None)
+                if self.scheduler_ is not None:
+                    self.scheduler_.step()
+            self.history.record("stop", not finite)
+            try:
+                self.notify("on_epoch_end", dataset_train=X, dataset_valid=y)
+            except KeyboardInterrupt:  # how skorch's callbacks ask to stop early
+                self.history.record("stop", True)
+            stop = self._should_stop()
+        self.raw_module.load_state_dict(self.best_state_)
+        return self
+
+    def train_step(self, batch: Any, **_: Any) -> dict[str, torch.Tensor]:
+        """One optimizer step; the loss stays on the device."""
+        self.optimizer_.zero_grad()
+        with self._autocast():
+            loss = self.criterion_(self.module_, *batch)
+        if self.scaler_.is_enabled():
+            self.scaler_.scale(loss).backward()
+            self.scaler_.step(self.optimizer_)
+            self.scaler_.update()
+        else:
+            loss.backward()
+            self.optimizer_.step()
+        return {"loss": loss.detach()}
+
+    def _autocast(self) -> Any:
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, _DTYPES[self.precision])
+
+    def _train_epoch(self, source: TrainingSource) -> bool:
+        """Train one epoch; say whether its loss is finite."""
+        self._set_training(True)
+        notify = self._has_batch_callbacks()
+        total: Any = 0.0
+        n_steps = 0
+        targets: list[torch.Tensor] = []
+        for batch in source.epoch(self._plan):
+            if notify:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            step = self.train_step(batch)
+            total = total + step["loss"]
+            n_steps += 1
+            target = getattr(self.criterion_, "target", None)
+            if target is not None:
+                targets.append(target)
+            if notify:
+                self.history.record_batch("train_loss", step["loss"].item())
+                self.notify("on_batch_end", batch=batch, training=True, **step)
+        loss = float(total) / n_steps  # the only wait for the device in the epoch
+        self.history.record("train_loss", loss)
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        if targets:
+            counts = torch.bincount(torch.cat(targets).cpu())
+            self.history.record("target_counts", counts.tolist())
+        if math.isfinite(loss):
+            return True
+        cure = "Lower lr, or scale the features (for example with StandardScaler)."
+        if self.best_state_ is None:
+            raise NonFiniteLossError(f"The training loss became {loss} in the first epoch. {cure}")
+        warnings.warn(
+            f"The training loss became {loss} in epoch {len(self.history)}: training stops and "
+            f"epoch {self.best_epoch_}, the best before it, is kept. {cure}",
+            NonFiniteLossWarning,
+            stacklevel=2,
+        )
+        return False
+
+    def _plan(self, y: torch.Tensor, s: torch.Tensor) -> list[Any] | None:
+        plan = getattr(self.criterion_, "plan", None)
+        return None if plan is None else plan(y, s, self.n_classes)
+
+    def _has_batch_callbacks(self) -> bool:
+        hooks = ("on_batch_begin", "on_batch_end")
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in hooks
+        )
+
+    def _validate(self, source: EvaluationSource) -> None:
+        """Record the loss and the accuracy of every cell of the validation part."""
+        self._set_training(False)
+        device = source.x.device
+        loss = torch.zeros((), device=device)
+        correct = torch.zeros(len(source.counts), device=device)
+        with torch.inference_mode():
+            for x, y, cells in source:
+                logits = self.module_(x).float()
+                loss += F.cross_entropy(logits, y, reduction="sum")
+                correct.index_add_(0, cells, (logits.argmax(1) == y).float())
+        hits = correct.cpu().numpy()
+        present = source.counts > 0
+        accuracy = hits[present] / source.counts[present]
+        record = self.history.record
+        record("valid_loss", float(loss) / len(source))
+        record("cell_accuracy", (hits / np.where(present, source.counts, np.nan)).tolist())
+        record("worst_group_accuracy", float(accuracy.min()))
+        record("robust_gap", float(accuracy.max() - accuracy.min()))
+        record("mean_group_accuracy", float(accuracy.mean()))
+        record("average_accuracy", float(hits.sum() / len(source)))
+
+    def _keep_if_best(self, validated: bool) -> None:
+        """Keep the weights if this epoch is the best; without validation, the last one is."""
+        last = self.history[-1]
+        score = (
+            (last["worst_group_accuracy"], last["mean_group_accuracy"])
+            if validated
+            else (float(len(self.history)), 0.0)
+        )
+        best = score > self.best_score_
+        self.history.record("best", best)
+        if best:
+            self.best_score_, self.best_epoch_ = score, len(self.history)
+            self.best_state_ = {
+                name: value.detach().clone() for name, value in self.raw_module.state_dict().items()
+            }
+
+    def _should_stop(self) -> bool:
+        if not self.history:
+            return False
+        waited = len(self.history) - self.best_epoch_
+        return self.history[-1]["stop"] or (self.patience is not None and waited >= self.patience)
