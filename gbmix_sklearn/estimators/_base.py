@@ -26,7 +26,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
-from ..groups import Attribute, Cells, encode_attribute
+from ..groups import Attribute, Cells, encode_attribute, take_groups
 from ..refit import linear_decision, linear_head, linear_probabilities, refit_head
 from ..sampling import ShuffledSampler
 from ..training import (
@@ -116,7 +116,7 @@ class GroupClassifier(
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
-        "refit": [StrOptions({"logistic"}), HasMethods("fit"), None],
+        "refit": [StrOptions({"auto", "logistic"}), HasMethods("fit"), None],
         "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -183,9 +183,9 @@ class GroupClassifier(
             If `groups` is no array-like, or X no DataFrame where `group_columns` is set.
         """
         self._validate_params()
-        hidden_units = self._check_parameters()
-        X, groups, columns = self._take_group_columns(X, groups)
-        X, y, attribute = self._check_training_data(X, y, groups, columns)
+        self._check_parameters()
+        groups = take_groups(X, groups, self.group_columns)
+        X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -204,7 +204,7 @@ class GroupClassifier(
         fractions = {}
         if validation is None and self.validation_fraction is not None:
             fractions["validation_fraction"] = self.validation_fraction
-        if self.refit is not None:
+        if self._refit is not None:
             fractions["refit_fraction"] = self.refit_fraction
         parts = set_aside(cells, fractions, seeds["parts"])
         train = cells.take(parts["train"])
@@ -216,7 +216,7 @@ class GroupClassifier(
             torch.manual_seed(seeds["torch"])
             self.backbone_ = self._frozen_backbone(device)
             x = self._features(X, device)
-            network = self._make_network(x, hidden_units)
+            network = self._make_network(x)
             source = TrainingSource(
                 x, parts["train"], train.y, train.s, self._make_sampler(train), seeds["sampler"]
             )
@@ -234,14 +234,22 @@ class GroupClassifier(
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
-    def _check_parameters(self) -> tuple[int, ...]:
-        """Check what single parameters cannot tell; return the sizes of the hidden layers."""
-        units = tuple(self.hidden_units)
-        if not all(isinstance(n, Integral) and n > 0 for n in units):
+    @property
+    def _refit(self) -> Any:
+        """What refits the last layer; "auto" does not where that layer is the whole model."""
+        if not isinstance(self.refit, str) or self.refit != "auto":
+            return self.refit
+        return "logistic" if self.backbone is not None or len(self.hidden_units) else None
+
+    def _check_parameters(self) -> None:
+        """Check what the constraints of single parameters cannot tell."""
+        if not all(isinstance(units, Integral) and units > 0 for units in self.hidden_units):
             raise ValueError(
                 f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
             )
-        if (self.validation_fraction or 0) + (self.refit_fraction if self.refit else 0) >= 1:
+        if (self.validation_fraction or 0) + (
+            self.refit_fraction if self._refit is not None else 0
+        ) >= 1:
             raise ValueError(
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"
@@ -251,43 +259,19 @@ class GroupClassifier(
                 "checkpoint_dir needs an integer random_state: with any other, a restarted fit "
                 "could not tell that it is the same run"
             )
-        return units
-
-    def _take_group_columns(self, X: Any, groups: Any) -> tuple[Any, Any, list[Any]]:
-        """Separate the sensitive columns from X, where there are any."""
-        if self.group_columns is None:
-            return X, groups, []
-        single = isinstance(self.group_columns, str) or not isinstance(
-            self.group_columns, list | tuple | np.ndarray | pd.Index
-        )
-        columns = [self.group_columns] if single else list(self.group_columns)
-        if groups is not None:
-            raise ValueError(
-                f"groups were given, but group_columns={self.group_columns!r} takes them from X: "
-                "leave one of the two out"
-            )
-        if not isinstance(X, pd.DataFrame):
-            raise TypeError(
-                f"group_columns={self.group_columns!r} needs X as a pandas DataFrame with these "
-                f"columns, got {type(X).__name__}; behind a transformer use "
-                "set_output(transform='pandas')"
-            )
-        unknown = [column for column in columns if column not in X.columns]
-        if unknown:
-            raise ValueError(
-                f"group_columns names {unknown}, which X does not have; its columns are "
-                f"{list(X.columns)}"
-            )
-        return X, X[columns], columns
 
     def _check_training_data(
-        self, X: Any, y: Any, groups: Any, columns: list[Any]
+        self, X: Any, y: Any, groups: Any
     ) -> tuple[np.ndarray, np.ndarray, Attribute]:
+        columns = [] if self.group_columns is None else list(groups.columns)
         if columns:
             validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
             X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
         else:
             X, y = validate_data(self, X, y, **self._array_checks())
+        if self.backbone is not None and X.ndim == 2:
+            self.n_features_in_ = X.shape[1]
+        self._input_shape = X.shape[1:]
         self._group_columns = columns
         check_classification_targets(y)
         if groups is not None:
@@ -318,7 +302,7 @@ class GroupClassifier(
         if y_val is None:
             raise ValueError("X_val needs y_val, its labels")
         if self._group_columns and groups_val is None:
-            groups_val = self._take_group_columns(X_val, None)[1]
+            groups_val = take_groups(X_val, None, self.group_columns)
         X_val = self._check_input(X_val)
         y_val = column_or_1d(y_val)
         if len(y_val) != len(X_val):
@@ -371,18 +355,30 @@ class GroupClassifier(
             x = as_tensor(embed_in_batches(self.backbone_, x, device))
         return x.to(device)
 
-    def _make_network(self, x: torch.Tensor, hidden_units: tuple[int, ...]) -> Network:
-        backbone = deepcopy(self.backbone) if self.trainable and self.backbone else None
+    def _make_network(self, x: torch.Tensor) -> Network:
+        """Build the network for inputs like x, in the order that the seed decides."""
+        backbone = self._trained_backbone()
         n_features = x.shape[1]
         if backbone is not None:
-            backbone = backbone.cpu()
             n_features = embed_in_batches(backbone, x[:1].cpu(), torch.device("cpu")).shape[1]
-        hidden = hidden_layers(n_features, hidden_units)
-        parts = [backbone, torch.nn.Flatten() if backbone is not None else None, hidden]
-        modules = [part for part in parts if part is not None]
-        embedding = torch.nn.Sequential(*modules) if modules else None
-        n_embedding = hidden_units[-1] if hidden_units else n_features
-        return Network(embedding, n_embedding, len(self.classes_))
+        return self._assemble(backbone, n_features)
+
+    def _trained_backbone(self) -> torch.nn.Module | None:
+        if self.backbone is None or not self.trainable:
+            return None
+        return deepcopy(self.backbone).cpu()
+
+    def _assemble(self, backbone: torch.nn.Module | None, n_features: int) -> Network:
+        """Put hidden layers and a head behind embeddings of length n_features."""
+        self._n_hidden_inputs = n_features
+        units = tuple(self.hidden_units)
+        parts: list[torch.nn.Module] = []
+        if backbone is not None:
+            parts += [backbone, torch.nn.Flatten()]
+        if units:
+            parts.append(hidden_layers(n_features, units))
+        embedding = torch.nn.Sequential(*parts) if parts else None
+        return Network(embedding, (n_features, *units)[-1], len(self.classes_))
 
     def _evaluation_source(
         self,
@@ -467,7 +463,7 @@ class GroupClassifier(
     ) -> None:
         """Refit the last layer, or take it from the net."""
         network = self.net_.raw_module
-        if self.refit is None:
+        if self._refit is None:
             layer = network.head
             weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
             self.head_ = linear_head(weight, bias, self.classes_)
@@ -479,7 +475,7 @@ class GroupClassifier(
             held_out.y,
             held_out.codes,
             self.classes_,
-            estimator=self.refit,
+            estimator=self._refit,
             validation=None
             if valid is None
             else (
@@ -502,7 +498,12 @@ class GroupClassifier(
         """Check X as fit has seen it; sensitive columns may be absent."""
         checks = self._array_checks() | {"ensure_all_finite": finite}
         if not self._group_columns:
-            return validate_data(self, X, reset=False, **checks)
+            X = validate_data(self, X, reset=False, **checks)
+            if X.shape[1:] != self._input_shape:
+                raise ValueError(
+                    f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
+                )
+            return X
         expected = [name for name in self.feature_names_in_ if name not in set(self._group_columns)]
         if isinstance(X, pd.DataFrame):
             X = X.drop(columns=self._group_columns, errors="ignore")
@@ -620,13 +621,17 @@ class GroupClassifier(
         Returns
         -------
         DataFrame
-            See :func:`gbmix_sklearn.group_report`.
+            See :func:`gbmix_sklearn.group_report`; with the adjusted average, weighted by the
+            training shares, where all cells are known from training.
         """
         from ..metrics import group_report
 
-        if groups is None or self.group_columns is not None:
-            groups = self._take_group_columns(X, groups)[1]
-        return group_report(y, self.predict(X), groups=groups)
+        groups = take_groups(X, groups, self.group_columns)
+        y_pred = self.predict(X)
+        report = group_report(y, y_pred, groups=groups)
+        if not report.index.isin(self.group_table_.index).all():
+            return report  # no training share is known for some cells
+        return group_report(y, y_pred, groups=groups, cell_weights=self.group_table_)
 
     def save(self, path: Any) -> None:
         """Save the fitted classifier in a folder, without anything executable.

@@ -29,11 +29,12 @@ backbone : Module, default=None
         Weight decay.
     lr_schedule : {{"constant", "cosine", "step"}}, default={lr_schedule!r}
         Cosine falls to 0 over `max_epochs`; step to a tenth after each third of them.
-    refit : {{"logistic"}}, None or linear classifier, default={refit!r}
+    refit : {{"auto", "logistic"}}, None or linear classifier, default={refit!r}
         Fit the last layer anew, on group-balanced draws of data that were set aside. "logistic" is
         the recipe of DFR, with C chosen on the validation part; a scikit-learn classifier is fitted
-        as it is; None keeps the trained layer. Without a backbone and hidden layers the last layer
-        is the whole model: it then comes from the set-aside part alone.
+        as it is; None keeps the trained layer. "auto" is "logistic" where there is a backbone or a
+        hidden layer, and None where the last layer is the whole model: a refit would then discard
+        all of the training.
     refit_fraction : float, default={refit_fraction}
         Share of each cell that is set aside for the refit and never trained on.
     validation_fraction : float or None, default={validation_fraction}

@@ -75,7 +75,7 @@ class GBMixClassifier(GroupClassifier):
     """
 
     _: KW_ONLY
-    refit: Any = "logistic"
+    refit: Any = "auto"
     alpha: float = 1.0
     k: int | Literal["coarse", "cells"] = "coarse"
     mix_granularity: Literal["sample", "pair", "batch"] = "sample"

@@ -14,7 +14,7 @@ import sklearn
 from sklearn.metrics._scorer import _BaseScorer, _cached_call
 
 from ..exceptions import GroupsError, MissingGroupsError
-from ..model_selection._columns import check_group_columns, take_groups
+from ..groups import check_group_columns, take_groups
 from ._parity import demographic_parity_difference, equalized_odds_difference
 from ._scores import (
     adjusted_average_accuracy_score,

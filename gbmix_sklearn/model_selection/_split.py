@@ -13,8 +13,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from ..exceptions import MissingGroupsError, SmallCellWarning
-from ..groups import Cells, make_cells
-from ._columns import take_groups
+from ..groups import Cells, make_cells, take_groups
 
 __all__ = [
     "SubgroupStratifiedKFold",

@@ -46,13 +46,13 @@ class Network(nn.Module):
         return self.head(self.embed(x))
 
 
-def hidden_layers(n_features: int, units: Sequence[int]) -> nn.Sequential | None:
-    """Build the ReLU layers before the head, None where there are none."""
+def hidden_layers(n_features: int, units: Sequence[int]) -> nn.Sequential:
+    """Build ReLU layers of the given sizes."""
     layers: list[nn.Module] = []
     for n_units in units:
         layers += [nn.Linear(n_features, n_units), nn.ReLU()]
         n_features = n_units
-    return nn.Sequential(*layers) if layers else None
+    return nn.Sequential(*layers)
 
 
 def embed_in_batches(module: nn.Module, x: Tensor, device: torch.device) -> np.ndarray:
