@@ -105,7 +105,7 @@ class GroupClassifier(
     # routes groups to fit without asking the user to request them
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "backbone": [torch.nn.Module, None],
         "hidden_units": ["array-like"],
         "trainable": ["boolean"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import fields
+from typing import Any, TypeVar
 
 __all__ = ["document"]
 
@@ -85,7 +86,7 @@ classes_ : ndarray of shape (n_classes,)
         The epoch that was kept, counted from 1: the one with the best worst-group accuracy on the
         validation part, then the best mean group accuracy."""
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=type[Any])
 
 
 def document(cls: T) -> T:
@@ -94,7 +95,9 @@ def document(cls: T) -> T:
     The docstring has the places ``<common parameters>`` and ``<common attributes>``.
     """
     assert cls.__doc__ is not None
-    defaults = {name: getattr(cls, name) for name in cls.__dataclass_fields__ if name != "_"}
+    defaults = {
+        name: getattr(cls, name) for name in (field.name for field in fields(cls)) if name != "_"
+    }
     text = cls.__doc__.replace("<common parameters>", _PARAMETERS.format(**defaults))
     cls.__doc__ = text.replace("<common attributes>", _ATTRIBUTES)
     return cls

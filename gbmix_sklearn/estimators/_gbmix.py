@@ -85,7 +85,7 @@ class GBMixClassifier(GroupClassifier):
 
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "warn"
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **GroupClassifier._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "k": [StrOptions({"coarse", "cells"}), Interval(Integral, 1, None, closed="left")],

@@ -56,7 +56,7 @@ class MixupClassifier(GroupClassifier):
     _: KW_ONLY
     alpha: float = 1.0
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **GroupClassifier._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
     }

@@ -54,5 +54,6 @@ def gbmix_loss(f, x, y, s, target, first, second, lam, k, n_classes):
         risks.append(np.mean(losses))
     if not risks:
         labels = np.eye(n_classes)[y]
-        return 4 * np.mean([cross_entropy(f(x_i), l) for x_i, l in zip(x, labels, strict=True)])
+        losses = [cross_entropy(f(x_i), label) for x_i, label in zip(x, labels, strict=True)]
+        return 4 * np.mean(losses)
     return sum(risks) * 4 / len(risks)

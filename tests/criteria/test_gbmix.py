@@ -271,6 +271,6 @@ def test_unknown_values_are_refused(parameters, message):
 
 
 def test_cells_as_k_divides_the_batch_by_the_cells():
-    x, y, s = batch(3, 3, n=64)
+    _, y, s = batch(3, 3, n=64)
     criterion = GBMixCriterion(k="cells", n_cells=9, n_groups=3)
     assert len(criterion.plan(y[None], s[None], 3)[0].lam) == 4 * 7
