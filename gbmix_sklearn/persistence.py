@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 from . import __version__
+from ._device import resolve_device
 from .exceptions import GBMixError
 from .groups import Attribute, Cells
 from .training import replace_file
@@ -206,7 +207,7 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
     head.n_features_in_ = content["n_embedding"]
     estimator.head_ = head
 
-    device = estimator._resolve_device()
+    device = resolve_device(estimator.device)
     state = {n.removeprefix("net."): v for n, v in tensors.items() if n.startswith("net.")}
     try:
         estimator.backbone_ = estimator._frozen_backbone(device)

@@ -25,6 +25,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
+from .._device import resolve_device, resolve_precision
 from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
 from ..groups import Attribute, Cells, encode_attribute, take_groups
 from ..refit import linear_decision, linear_head, linear_probabilities, refit_head
@@ -210,7 +211,7 @@ class GroupClassifier(
         train = cells.take(parts["train"])
         self.group_table_ = train.table
 
-        device = self._resolve_device()
+        device = resolve_device(self.device)
         forked = [device.index or 0] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked):
             torch.manual_seed(seeds["torch"])
@@ -329,20 +330,6 @@ class GroupClassifier(
             "torch": int(network.generate_state(1)[0]),
         }
 
-    def _resolve_device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise ValueError(
-                f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0', got "
-                f"{self.device!r}"
-            ) from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device={self.device!r}, but torch finds no CUDA device here")
-        return device
-
     def _frozen_backbone(self, device: torch.device) -> torch.nn.Module | None:
         if self.backbone is None or self.trainable:
             return None
@@ -421,10 +408,9 @@ class GroupClassifier(
         checkpoint: Checkpoint | None,
         device: torch.device,
     ) -> GroupNet:
-        precision = self.precision
-        if precision == "auto":
-            fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-            precision = "bf16" if fast and not network.is_affine else "fp32"
+        dtype = resolve_precision(self.precision, device)
+        if self.precision == "auto" and network.is_affine:
+            dtype = torch.float32  # a single product gains nothing from less
         options: dict[str, Any] = {"optimizer__weight_decay": self.weight_decay}
         if device.type in ("cpu", "cuda"):
             options["optimizer__fused"] = True  # one operation for all parameters
@@ -439,7 +425,7 @@ class GroupClassifier(
             network,
             criterion=self._make_criterion(train),
             n_classes=len(self.classes_),
-            precision=precision,
+            dtype=dtype,
             lr_schedule=self.lr_schedule,
             patience=None if valid is None else self.patience,
             optimizer=_OPTIMIZERS[self.optimizer],

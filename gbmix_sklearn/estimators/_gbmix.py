@@ -75,6 +75,7 @@ class GBMixClassifier(GroupClassifier):
     """
 
     _: KW_ONLY
+    lr: float = 0.003  # a quarter of the others': the loss is a sum of four means
     refit: Any = "auto"
     alpha: float = 1.0
     k: int | Literal["coarse", "cells"] = "coarse"

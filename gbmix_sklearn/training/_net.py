@@ -18,8 +18,6 @@ from ._source import EvaluationSource, TrainingSource
 
 __all__ = ["GroupNet"]
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 class GroupNet(NeuralNet):
     """A skorch net whose criterion sees the model and the groups.
@@ -33,7 +31,7 @@ class GroupNet(NeuralNet):
     ----------
     module, criterion : Module
         Instances.
-    precision : {"fp32", "bf16", "fp16"}
+    dtype : torch.dtype
         What training steps compute in.
     lr_schedule : {"constant", "cosine", "step"}
         Cosine to 0 over `max_epochs`, or a tenth after each third of them.
@@ -49,14 +47,14 @@ class GroupNet(NeuralNet):
         *,
         criterion: torch.nn.Module,
         n_classes: int,
-        precision: str = "fp32",
+        dtype: torch.dtype = torch.float32,
         lr_schedule: str = "constant",
         patience: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(module, criterion=criterion, train_split=None, **kwargs)
         self.n_classes = n_classes
-        self.precision = precision
+        self.dtype = dtype
         self.lr_schedule = lr_schedule
         self.patience = patience
 
@@ -83,7 +81,7 @@ class GroupNet(NeuralNet):
         elif self.lr_schedule == "step":
             third = math.ceil(self.max_epochs / 3)
             self.scheduler_ = torch.optim.lr_scheduler.StepLR(optimizer, third)
-        self.scaler_ = torch.amp.GradScaler(enabled=self.precision == "fp16")
+        self.scaler_ = torch.amp.GradScaler(enabled=self.dtype == torch.float16)
         self.best_epoch_ = 0
         self.best_score_ = (-np.inf, -np.inf)
         self.best_state_: dict[str, torch.Tensor] | None = None
@@ -151,9 +149,9 @@ class GroupNet(NeuralNet):
         return {"loss": loss.detach()}
 
     def _autocast(self) -> Any:
-        if self.precision == "fp32":
+        if self.dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(torch.device(self.device).type, _DTYPES[self.precision])
+        return torch.autocast(torch.device(self.device).type, self.dtype)
 
     def _train_epoch(self, source: TrainingSource) -> bool:
         """Train one epoch; say whether its loss is finite."""
