@@ -45,7 +45,6 @@ _PUBLIC = {
     # warnings and errors
     "GBMixError": "exceptions",
     "GroupsError": "exceptions",
-    "MissingExtraError": "exceptions",
     "MissingGroupsError": "exceptions",
     "MissingGroupsWarning": "exceptions",
     "NonFiniteLossError": "exceptions",

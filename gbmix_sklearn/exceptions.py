@@ -7,7 +7,6 @@ users expect (``ValueError``, ``TypeError``, ``ImportError``).
 __all__ = [
     "GBMixError",
     "GroupsError",
-    "MissingExtraError",
     "MissingGroupsError",
     "MissingGroupsWarning",
     "NonFiniteLossError",
@@ -27,16 +26,6 @@ class GroupsError(GBMixError, ValueError):
 
 class MissingGroupsError(GroupsError, TypeError):
     """Groups are required and none were given."""
-
-
-class MissingExtraError(GBMixError, ImportError):
-    """An optional dependency is absent; the message names the extra that brings it."""
-
-    def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed. "
-            f"Install it with:  pip install 'gbmix-sklearn[{extra}]'"
-        )
 
 
 class NonFiniteLossError(GBMixError, ValueError):

@@ -36,12 +36,15 @@ class StepPlan(NamedTuple):
         The pairs for every cell that may become the target; None draws them once it is known.
     lam : Tensor of shape (4 * k,)
         Mixing ratios.
+    labels : Tensor of shape (batch, n_classes)
+        One-hot labels of the batch.
     """
 
     averaging: Tensor
     offset: Tensor
     pairs: Pairs | None
     lam: Tensor
+    labels: Tensor
 
 
 def _dense_cells(y: Tensor, s: Tensor) -> Tensor:
@@ -184,7 +187,8 @@ class GBMixCriterion(nn.Module):
             every = [Pairs(*step) for step in zip(*(part.unbind(0) for part in pairs), strict=True)]
         else:
             every = [None] * len(y)
-        parts = (averaging.unbind(0), offset.unbind(0), every, lam.unbind(0))
+        labels = F.one_hot(y, n_classes).float()
+        parts = (averaging.unbind(0), offset.unbind(0), every, lam.unbind(0), labels.unbind(0))
         return [StepPlan(*step) for step in zip(*parts, strict=True)]
 
     def forward(
@@ -226,13 +230,12 @@ class GBMixCriterion(nn.Module):
             if plan is None:
                 plan = self._plan_one(y, s, logits.shape[1])
             pairs = self._choose(losses, plan, y, s)
-            labels = F.one_hot(y, logits.shape[1]).float()
             if self.mix:
-                labels = mix(labels, pairs.first, pairs.second, plan.lam)
+                labels = mix(plan.labels, pairs.first, pairs.second, plan.lam)
                 labels *= pairs.weight.unsqueeze(1)
             else:
                 both = torch.cat([pairs.first, pairs.second])
-                labels = labels.index_select(0, both)
+                labels = plan.labels.index_select(0, both)
                 labels *= pairs.weight.repeat(2).unsqueeze(1) / 2
         values = logits if affine else x
         if self.mix:
@@ -271,7 +274,8 @@ class GBMixCriterion(nn.Module):
         else:
             cell, n_cells = y * self.n_groups + s, n_classes * self.n_groups
         averaging, offset = self._averaging(cell, n_cells)
-        return StepPlan(averaging, offset, None, self._ratios(1, len(y), y)[0])
+        labels = F.one_hot(y, n_classes).float()
+        return StepPlan(averaging, offset, None, self._ratios(1, len(y), y)[0], labels)
 
     def _choose(self, losses: Tensor, plan: StepPlan, y: Tensor, s: Tensor) -> Pairs:
         """Find the target, and the pairs around it."""

@@ -1,0 +1,129 @@
+"""Writes the results into the README and the documentation: ``python -m benchmarks.render``.
+
+Each table stands between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``, and is written from
+``benchmarks/results/NAME.json``. ``--check`` changes nothing and fails where a page is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ._records import RESULTS, read
+
+ROOT = Path(__file__).parents[1]
+_BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def _table(rows: list[list[str]], header: list[str]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _source(results: dict[str, Any]) -> str:
+    m = results["machine"]
+    versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items() if name != "skorch")
+    device = m["gpu"] or f"{m['cores']} cores, {m['processor']}"
+    return f"Run on {m['date']} on {device}, with Python {m['python']}, {versions}."
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{100 * values.mean():.1f} ± {100 * values.std(ddof=0):.1f}"
+
+
+def demo(results: dict[str, Any]) -> str:
+    frame = pd.DataFrame(results["records"])
+    metrics = ["worst_group_accuracy", "robust_gap", "average_accuracy"]
+    rows = [
+        [dataset, method, *(_spread(part[name]) for name in metrics)]
+        for (dataset, method), part in frame.groupby(["dataset", "method"], sort=False)
+    ]
+    n_seeds = frame["seed"].nunique()
+    table = _table(rows, ["data", "method", "worst group ↑", "gap ↓", "average ↑"])
+    return f"{table}\n\nTest data, per cent, mean ± std of {n_seeds} seeds. {_source(results)}"
+
+
+def defaults(results: dict[str, Any]) -> str:
+    frame = pd.DataFrame(results["records"])
+    frame["setting"] = frame["setting"].map(
+        lambda s: ", ".join(f"{k}={v!r}" for k, v in s.items()) or "defaults"
+    )
+    datasets = list(frame["dataset"].unique())
+    rows = []
+    for (method, setting), part in frame.groupby(["method", "setting"], sort=False):
+        cells = [part[part["dataset"] == name] for name in datasets]
+        scores = [_spread(cell["worst_group_accuracy"]) for cell in cells]
+        mean = 100 * sum(cell["worst_group_accuracy"].mean() for cell in cells) / len(cells)
+        rows.append([method, f"`{setting}`", *scores, f"{mean:.1f}"])
+    table = _table(rows, ["method", "setting", *datasets, "mean"])
+    n_seeds = frame["seed"].nunique()
+    return (
+        f"{table}\n\nWorst-group accuracy on held-out validation data, per cent, mean ± std of "
+        f"{n_seeds} seeds, each with a split of its own. {_source(results)}"
+    )
+
+
+def speed(results: dict[str, Any]) -> str:
+    def ratio(part: str, name: str) -> str:
+        r = results[part]["ratios"][name]
+        return f"{r['median']:.2f} ({r['min']:.2f} to {r['max']:.2f})"
+
+    training = [
+        [f"`{name}`, per step, to a bare ERM step", ratio("training", name)]
+        for name in results["training"]["ratios"]
+    ]
+    prediction = [
+        [f"`{name}`, {results['prediction']['rows']:,} rows, to one product and softmax", value]
+        for name in results["prediction"]["ratios"]
+        for value in [ratio("prediction", name)]
+    ]
+    memory = [
+        [f"`{name}`, peak memory, to the input matrix", f"{peak:.2f}"]
+        for name, peak in results["peak_memory"].items()
+    ]
+    table = _table([*training, *prediction, *memory], ["what", "ratio, median (range)"])
+    return f"{table}\n\n{_source(results)}"
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "demo": demo,
+    "defaults": defaults,
+    "speed": speed,
+}
+
+
+def render(text: str) -> str:
+    """Fill every block of a page."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[2]
+        return f"{match[1]}{TABLES[name](read(f'{name}.json'))}\n{match[3]}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    outdated = []
+    for page in pages:
+        text = page.read_text()
+        new = render(text)
+        if new != text:
+            outdated.append(str(page.relative_to(ROOT)))
+            if not arguments.check:
+                page.write_text(new)
+    if arguments.check and outdated:
+        sys.exit(f"out of date with {RESULTS.name}/: {', '.join(outdated)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Speed and memory as ratios to bare PyTorch and NumPy, measured in one run.
+
+Run ``python -m benchmarks.speed``. Contenders take turns, and a ratio is that of neighbours, so
+that a machine whose speed drifts does not favour one of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from gbmix_sklearn import ERMClassifier, GBMixClassifier
+
+from ._records import RESULTS, machine, write
+
+N_SAMPLES, N_FEATURES, BATCH = 20_000, 1_280, 64
+N_PREDICT = 50_000
+EPOCHS = 3
+STEPS = EPOCHS * -(-N_SAMPLES // BATCH)
+
+
+def make_data(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y, s = rng.integers(2, size=(2, n))
+    return rng.standard_normal((n, N_FEATURES), dtype=np.float32), y, s
+
+
+def bare_erm(X: np.ndarray, y: np.ndarray) -> None:
+    """The loop that a user would write: slices of the same tensors, a linear head, SGD."""
+    x, target = torch.from_numpy(X), torch.from_numpy(y)
+    model = torch.nn.Linear(N_FEATURES, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x))
+        for start in range(0, len(x), BATCH):
+            rows = order[start : start + BATCH]
+            loss = F.cross_entropy(model(x[rows]), target[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def fit(method: type, X: np.ndarray, y: np.ndarray, s: np.ndarray) -> Any:
+    """The training alone: no validation part, no refit, both of which the bare loop lacks."""
+    model = method(
+        max_epochs=EPOCHS,
+        batch_size=BATCH,
+        validation_fraction=None,
+        refit=None,
+        random_state=0,
+        device="cpu",
+    )
+    return model.fit(X, y, s)
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def in_turns(bare: Callable, ours: dict[str, Callable], rounds: int) -> dict[str, Any]:
+    """Ratios of each contender to the bare call that ran just before it."""
+    ratios: dict[str, list[float]] = {name: [] for name in ours}
+    bare_seconds = []
+    for _ in range(rounds):
+        for name, call in ours.items():
+            bare_seconds.append(seconds(bare))
+            ratios[name].append(seconds(call) / bare_seconds[-1])
+    summary = {name: _summary(values) for name, values in ratios.items()}
+    return {"bare_seconds": _summary(bare_seconds), "ratios": summary, "rounds": rounds}
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+
+
+def measure_steps(rounds: int) -> dict[str, Any]:
+    X, y, s = make_data(N_SAMPLES)
+    ours = {
+        "ERMClassifier.fit": lambda: fit(ERMClassifier, X, y, s),
+        "GBMixClassifier.fit": lambda: fit(GBMixClassifier, X, y, s),
+    }
+    for call in (lambda: bare_erm(X, y), *ours.values()):
+        call()  # warm up
+    return {"steps": STEPS, **in_turns(lambda: bare_erm(X, y), ours, rounds)}
+
+
+def measure_prediction(rounds: int) -> dict[str, Any]:
+    X, y, s = make_data(N_PREDICT)
+    model = fit(GBMixClassifier, X[:2000], y[:2000], s[:2000])
+    weight, bias = torch.randn(2, N_FEATURES), torch.randn(2)
+
+    def bare() -> torch.Tensor:
+        return torch.softmax(F.linear(torch.from_numpy(X), weight, bias), 1)
+
+    ours = {"predict_proba": lambda: model.predict_proba(X)}
+    bare(), ours["predict_proba"]()
+    return {"rows": N_PREDICT, **in_turns(bare, ours, 3 * rounds)}
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _memory_of_fit(method_name: str, default: bool, connection: Any) -> None:
+    method = {"ERM": ERMClassifier, "GBMix": GBMixClassifier}[method_name]
+    fit(method, *make_data(500))  # load every library first
+    before = _peak_bytes()
+    X, y, s = make_data(N_SAMPLES)
+    if default:
+        method(max_epochs=EPOCHS, random_state=0, device="cpu").fit(X, y, s)
+    else:
+        fit(method, X, y, s)
+    connection.send((_peak_bytes() - before) / X.nbytes)
+
+
+def measure_memory() -> dict[str, float]:
+    """Peak growth over the bytes of X, each in a fresh process; X itself is 1."""
+    context = multiprocessing.get_context("spawn")
+    peaks = {}
+    for name, method, default in (
+        ("ERMClassifier.fit", "ERM", False),
+        ("GBMixClassifier.fit", "GBMix", False),
+        ("GBMixClassifier.fit, default parameters", "GBMix", True),
+    ):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_memory_of_fit, args=(method, default, theirs))
+        process.start()
+        peaks[name] = ours.recv()
+        process.join()
+    return peaks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/speed.json")
+    arguments = parser.parse_args()
+    results = {
+        "machine": machine(),
+        "training": measure_steps(arguments.rounds),
+        "prediction": measure_prediction(arguments.rounds),
+        "peak_memory": measure_memory(),
+    }
+    print(json.dumps(results, indent=1))
+    if arguments.save:
+        write(RESULTS / "speed.json", results)
+
+
+if __name__ == "__main__":
+    main()
