@@ -1,4 +1,4 @@
-"""gbmix_sklearn: classifiers that are as good for the smallest group as for the largest.
+"""gbmix_sklearn: classifiers that aim at the same accuracy for every group of people.
 
 Names are imported on first use (PEP 562), so that metrics and scorers load without torch.
 """

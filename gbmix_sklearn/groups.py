@@ -25,6 +25,7 @@ __all__ = [
     "encode_attribute",
     "encode_target",
     "make_cells",
+    "no_attribute",
     "take_groups",
 ]
 
@@ -54,17 +55,19 @@ class Attribute:
 
 
 def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    try:
+    if column.dtype != object:
         codes, uniques = pd.factorize(column, sort=True)
         return codes.astype(np.int64), list(uniques)
+    codes, uniques = pd.factorize(column)
+    try:
+        order = sorted(range(len(uniques)), key=uniques.__getitem__)
     except TypeError:  # labels of several types have no order: sort by type, then by text
-        codes, uniques = pd.factorize(column)
         order = sorted(
             range(len(uniques)), key=lambda i: (type(uniques[i]).__name__, str(uniques[i]))
         )
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        return rank[codes], [uniques[i] for i in order]
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[codes], [uniques[i] for i in order]
 
 
 def _as_frame(groups: Any) -> pd.DataFrame:
@@ -100,7 +103,9 @@ def _as_frame(groups: Any) -> pd.DataFrame:
     )
 
 
-def encode_attribute(groups: Any, n_samples: int | None = None) -> Attribute:
+def encode_attribute(
+    groups: Any, n_samples: int | None = None, *, name: str = "groups", of: str = "X"
+) -> Attribute:
     """Encode one or several sensitive attributes as one joint attribute.
 
     Parameters
@@ -109,6 +114,8 @@ def encode_attribute(groups: Any, n_samples: int | None = None) -> Attribute:
         Values of any type that can be compared for equality.
     n_samples : int, default=None
         The number of samples that `groups` must have; None accepts any.
+    name, of : str
+        What messages call the groups and the data that they belong to.
 
     Returns
     -------
@@ -136,30 +143,38 @@ def encode_attribute(groups: Any, n_samples: int | None = None) -> Attribute:
     frame = _as_frame(groups)
     if n_samples is not None and len(frame) != n_samples:
         raise GroupsError(
-            f"groups has {len(frame)} entries for {n_samples} samples; "
-            "give one group value for each row of X"
+            f"{name} has {len(frame)} entries for {n_samples} samples; "
+            f"give one group value for each row of {of}"
+        )
+    if not frame.columns.is_unique or not len(frame.columns):
+        raise GroupsError(
+            f"{name} needs one or more columns with names of their own, got {list(frame.columns)}"
         )
     joint = np.zeros(len(frame), dtype=np.int64)
-    levels: list[list[Any]] = []
+    values = {}
     for position in range(frame.shape[1]):
         column = frame.iloc[:, position]
         missing = np.flatnonzero(column.isna().to_numpy())
         if len(missing):
             raise GroupsError(
-                f"groups has {len(missing)} missing value(s) in column "
+                f"{name} has {len(missing)} missing value(s) in column "
                 f"{frame.columns[position]!r}, the first at row {missing[0]}; drop these rows or "
                 "give the missing values a value of their own, such as 'unknown'"
             )
         codes, uniques = _sorted_factorize(column)
+        values[frame.columns[position]] = codes, uniques
+        # dense again after each column: the product of many counts of levels would overflow
         joint = joint * max(len(uniques), 1) + codes
-        levels.append(uniques)
-    present, codes = np.unique(joint, return_inverse=True)
-    values: dict[Any, list[Any]] = {}
-    for name, uniques in zip(frame.columns[::-1], levels[::-1], strict=True):
-        values[name] = [uniques[i] for i in present % max(len(uniques), 1)]
-        present = present // max(len(uniques), 1)
-    table = pd.DataFrame({name: values[name] for name in frame.columns})
-    return Attribute(codes.reshape(-1).astype(np.int64), table)
+        _, first, joint = np.unique(joint, return_index=True, return_inverse=True)
+    table = pd.DataFrame(
+        {key: [uniques[i] for i in codes[first]] for key, (codes, uniques) in values.items()}
+    )
+    return Attribute(joint.astype(np.int64), table)
+
+
+def no_attribute(n_samples: int) -> Attribute:
+    """Encode the absence of groups: a single value that all samples share."""
+    return Attribute(np.zeros(n_samples, dtype=np.int64), pd.DataFrame({"group": ["all"]}))
 
 
 @dataclass(frozen=True)
@@ -279,7 +294,7 @@ def make_cells(y: Any, groups: Any = None) -> Cells:
     """
     target = encode_target(y)
     attribute = (
-        Attribute(np.zeros(len(target.codes), dtype=np.int64), pd.DataFrame({"group": ["all"]}))
+        no_attribute(len(target.codes))
         if groups is None
         else encode_attribute(groups, len(target.codes))
     )

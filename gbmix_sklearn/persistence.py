@@ -28,6 +28,7 @@ from . import __version__
 from ._device import resolve_device
 from .exceptions import GBMixError
 from .groups import Attribute, Cells
+from .refit import set_weights
 from .training import replace_file
 
 __all__ = ["load_model", "save_model"]
@@ -56,7 +57,14 @@ def save_model(estimator: Any, path: Any) -> None:
         If a label or parameter has no representation in JSON, or the head is not a linear
         classifier of scikit-learn.
     """
+    from .estimators import METHODS
+
     check_is_fitted(estimator, "head_")
+    if type(estimator) not in METHODS.values():
+        raise TypeError(
+            f"only classifiers of this package can be saved, since code is not; got a "
+            f"{type(estimator).__name__}: pickle it instead"
+        )
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give the name of a folder to save to")
@@ -88,7 +96,7 @@ def save_model(estimator: Any, path: Any) -> None:
         "n_features_in": getattr(estimator, "n_features_in_", None),
         "input_shape": list(estimator._input_shape),
         "feature_names_in": _names(estimator),
-        "group_columns": [str(column) for column in estimator._group_columns],
+        "group_columns": [_scalar(column) for column in estimator._group_columns],
         "groups": {
             "names": list(table.index.names),
             "cells": [[_scalar(value) for value in row] for row in table.index],
@@ -201,11 +209,8 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
 
     head_class = getattr(sklearn.linear_model, content["head"]["class"])
     head = head_class(**content["head"]["parameters"])
-    for name in _HEAD_ATTRIBUTES:
-        setattr(head, name, tensors[f"head.{name}"].numpy())
-    head.classes_ = estimator.classes_
-    head.n_features_in_ = content["n_embedding"]
-    estimator.head_ = head
+    coef, intercept = (tensors[f"head.{name}"].numpy() for name in _HEAD_ATTRIBUTES)
+    estimator.head_ = set_weights(head, coef, intercept, estimator.classes_)
 
     device = resolve_device(estimator.device)
     state = {n.removeprefix("net."): v for n, v in tensors.items() if n.startswith("net.")}
@@ -232,7 +237,11 @@ def _example_cells(estimator: Any) -> Cells:
     table = estimator.group_table_
     n_values = len(table) // len(estimator.classes_)
     present = np.flatnonzero(table["count"])
-    values = table.index.to_frame(index=False).iloc[:n_values, 1:].reset_index(drop=True)
+    values = (
+        table.index.to_frame(index=False, allow_duplicates=True)
+        .iloc[:n_values, 1:]
+        .reset_index(drop=True)
+    )
     attribute = Attribute(present % n_values, values)
     return Cells(present // n_values, list(estimator.classes_), attribute)
 
@@ -284,13 +293,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Keep the parameters of a scikit-learn head that JSON can hold."""
-    simple = {name: _scalar(value) for name, value in parameters.items() if value is not None}
-    return {
-        name: value
-        for name, value in simple.items()
-        if not isinstance(parameters[name], list | dict | np.ndarray) and name != "random_state"
-    }
+    return {name: _to_json(name, value) for name, value in parameters.items()}
 
 
 def _to_json(name: str, value: Any) -> Any:

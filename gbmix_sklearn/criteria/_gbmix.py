@@ -5,13 +5,21 @@ Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 20
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._mixing import commutes_with_mixing, mix, sample_beta, soft_cross_entropy
+from ._mixing import (
+    check_alpha,
+    commutes_with_mixing,
+    mix,
+    mixed_cross_entropy,
+    sample_beta,
+    soft_cross_entropy,
+)
 from ._mixup import mixup_loss
 from ._modes import evaluating
 from ._pairs import Pairs, balanced_pairs, coarse_groups
@@ -85,8 +93,9 @@ class GBMixCriterion(nn.Module):
         False is the ablation "without balancing mixup": the `k` samples of either side of each
         pair, unmixed. With `categorize` False as well: cross-entropy of the batch.
     n_groups : int, default=None
-        Number of attribute values; `s` then has the codes 0 to n_groups - 1. Makes large batches
-        cheaper, and is needed for `target_smoothing` and ``k="cells"``.
+        Number of attribute values. Makes large batches cheaper, and is needed for
+        `target_smoothing`. The codes in `s` must then be 0 to n_groups - 1; this is not checked,
+        since a check would wait for the device.
     n_cells : int, default=None
         Number of present cells, for ``k="cells"``.
 
@@ -125,11 +134,8 @@ class GBMixCriterion(nn.Module):
         n_cells: int | None = None,
     ):
         super().__init__()
-        if alpha <= 0:
-            raise ValueError(f"alpha must be positive, got {alpha}")
-        if isinstance(k, str) and k not in ("coarse", "cells"):
-            raise ValueError(f"k must be 'coarse', 'cells' or a positive int, got {k!r}")
-        if not isinstance(k, str) and k < 1:
+        whole = isinstance(k, Integral) and not isinstance(k, bool) and k >= 1
+        if not whole and k not in ("coarse", "cells"):
             raise ValueError(f"k must be 'coarse', 'cells' or a positive int, got {k!r}")
         if mix_granularity not in ("sample", "pair", "batch"):
             raise ValueError(
@@ -141,7 +147,7 @@ class GBMixCriterion(nn.Module):
             raise ValueError("target_smoothing needs n_groups, the number of attribute values")
         if k == "cells" and n_cells is None:
             raise ValueError("k='cells' needs n_cells, the number of cells in the data")
-        self.alpha = alpha
+        self.alpha = check_alpha(alpha)
         self.k = k
         self.mix_granularity = mix_granularity
         self.target_smoothing = target_smoothing
@@ -230,19 +236,17 @@ class GBMixCriterion(nn.Module):
             if plan is None:
                 plan = self._plan_one(y, s, logits.shape[1])
             pairs = self._choose(losses, plan, y, s)
-            if self.mix:
-                labels = mix(plan.labels, pairs.first, pairs.second, plan.lam)
-                labels *= pairs.weight.unsqueeze(1)
-            else:
-                both = torch.cat([pairs.first, pairs.second])
-                labels = plan.labels.index_select(0, both)
-                labels *= pairs.weight.repeat(2).unsqueeze(1) / 2
-        values = logits if affine else x
+        if affine and self.mix:
+            return mixed_cross_entropy(logits, plan.labels, pairs.members, plan.lam, pairs.weight)
         if self.mix:
-            values = mix(values, pairs.first, pairs.second, plan.lam)
-        else:
-            values = values.index_select(0, both)
-        return soft_cross_entropy(values if affine else model(values), labels)
+            target = mix(plan.labels, pairs.first, pairs.second, plan.lam)
+            target *= pairs.weight.unsqueeze(1)
+            logits = model(mix(x, pairs.first, pairs.second, plan.lam))
+            return soft_cross_entropy(logits, target)
+        both = pairs.members.flatten()
+        target = plan.labels.index_select(0, both) * (pairs.weight / 2).repeat(2).unsqueeze(1)
+        logits = logits.index_select(0, both) if affine else model(x.index_select(0, both))
+        return soft_cross_entropy(logits, target)
 
     def _k(self, batch: int) -> int:
         if self.k == "coarse":
@@ -283,7 +287,7 @@ class GBMixCriterion(nn.Module):
         if self.target_smoothing:
             score = self._smooth(score)
         target = score.argmax(0, keepdim=True)
-        self.target = target
+        self.__dict__["target"] = target  # past the bookkeeping of Module, for speed
         if plan.pairs is not None:
             return Pairs(*(part.index_select(0, target).squeeze(0) for part in plan.pairs))
         sample = plan.averaging.index_select(0, target).squeeze(0).argmax(0, keepdim=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._mixing import mix, sample_beta, soft_cross_entropy
+from ._mixing import check_alpha, mix, sample_beta, soft_cross_entropy
 
 __all__ = ["MixupCriterion", "mixup_loss"]
 
@@ -58,8 +58,25 @@ class MixupCriterion(nn.Module):
 
     def __init__(self, alpha: float = 1.0):
         super().__init__()
-        self.alpha = alpha
+        self.alpha = check_alpha(alpha)
 
     def forward(self, model: nn.Module, x: Tensor, y: Tensor, s: Tensor | None = None) -> Tensor:
-        """Loss of one batch: a scalar with gradient."""
+        """Loss of one batch.
+
+        Parameters
+        ----------
+        model : Module
+            Maps inputs to logits of shape (batch, n_classes).
+        x : Tensor of shape (batch, ...)
+            Inputs of any shape.
+        y : LongTensor of shape (batch,)
+            Codes of the class.
+        s : LongTensor of shape (batch,), default=None
+            Not used: mixup knows no groups.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Loss with gradient.
+        """
         return mixup_loss(model, x, y, sample_beta(self.alpha, (1,), x))

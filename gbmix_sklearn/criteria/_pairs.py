@@ -24,15 +24,25 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    first, second : LongTensor of shape (..., 4 * k)
-        Positions in the batch, pair after pair in the order (0,1), (0,2), (1,3), (2,3).
+    members : LongTensor of shape (..., 2, 4 * k)
+        Positions in the batch of both sides, pair after pair in the order (0,1), (0,2), (1,3),
+        (2,3).
     weight : Tensor of shape (..., 4 * k)
         ``1 / k`` where all four pairs exist, so that a weighted sum is the sum of four means.
     """
 
-    first: Tensor
-    second: Tensor
+    members: Tensor
     weight: Tensor
+
+    @property
+    def first(self) -> Tensor:
+        """The sides that are weighted by lambda, shape (..., 4 * k)."""
+        return self.members[..., 0, :]
+
+    @property
+    def second(self) -> Tensor:
+        """The other sides."""
+        return self.members[..., 1, :]
 
 
 def coarse_groups(y: Tensor, s: Tensor, y_target: Tensor, s_target: Tensor) -> Tensor:
@@ -104,11 +114,12 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
     order = key.argsort(-1)
     position = torch.arange(k, device=device)
     place = start[..., side].unsqueeze(-1) + position % size
-    members = order[..., order_of_side, :].gather(-1, place.clamp(max=batch - 1))
+    place = place.clamp(max=batch - 1) + batch * order_of_side.unsqueeze(-1)
+    members = order.flatten(-2).gather(-1, place.flatten(-2)).unflatten(-1, (8, k))
     if repeat:  # every repetition of a small group in an order of its own
         shuffled = torch.rand(members.shape, device=device) + 2 * (position // size)
         members = members.gather(-1, shuffled.argsort(-1))
-    first, second = members.flatten(-2).tensor_split(2, dim=-1)
+    members = members.unflatten(-2, (2, 4)).flatten(-2)
 
     exists = (counts[..., side[:4]] > 0) & (counts[..., side[4:]] > 0)
     n_pairs = exists.sum(-1, keepdim=True)
@@ -117,7 +128,6 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
     row = torch.arange(4 * k, device=device)
     alone = n_pairs == 0
     itself = row % batch if 4 * k >= batch else row * batch // (4 * k)
-    first = torch.where(alone, itself, first)
-    second = torch.where(alone, itself, second)
+    members = torch.where(alone.unsqueeze(-1), itself, members)
     weight = torch.where(alone, (row < batch) * (4 / min(batch, 4 * k)), weight)
-    return Pairs(first, second, weight)
+    return Pairs(members, weight)

@@ -17,6 +17,7 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    is_classifier,
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_X_y
@@ -27,8 +28,14 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 
 from .._device import resolve_device, resolve_precision
 from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
-from ..groups import Attribute, Cells, encode_attribute, take_groups
-from ..refit import linear_decision, linear_head, linear_probabilities, refit_head
+from ..groups import Attribute, Cells, encode_attribute, no_attribute, take_groups
+from ..refit import (
+    check_refit_classes,
+    linear_decision,
+    linear_head,
+    linear_probabilities,
+    refit_head,
+)
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -51,10 +58,9 @@ __all__ = ["GroupClassifier"]
 _OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 _CURES = (
-    "Give groups to fit. In a search or a Pipeline, call "
-    "sklearn.set_config(enable_metadata_routing=True) first (enable_metadata_routing), so that "
-    "groups=... reaches the estimator; or name the sensitive columns of a DataFrame X with "
-    "group_columns=..."
+    "Give groups to fit (in a Pipeline: stepname__groups=...). In a search, call "
+    "sklearn.set_config(enable_metadata_routing=True) first, so that groups=... reaches the "
+    "estimator; or name the sensitive columns of a DataFrame X with group_columns=..."
 )
 
 #: parameters that change how a fit runs but not what it gives
@@ -107,7 +113,7 @@ class GroupClassifier(
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "backbone": [torch.nn.Module, None],
+        "backbone": [torch.nn.Module, str, None],
         "hidden_units": ["array-like"],
         "trainable": ["boolean"],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -158,8 +164,8 @@ class GroupClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Embeddings or a table of numbers, used as float32; with a module as `backbone`,
-            whatever numeric array it takes.
+            Embeddings or a table of numbers; with a module as `backbone`, numbers in whatever shape
+            it takes. All of them are used as float32.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
@@ -195,11 +201,19 @@ class GroupClassifier(
         cells = Cells(codes.astype(np.int64), list(self.classes_), attribute)
         if cells.group_determines_class:
             raise GroupsError(
-                "each value of groups has samples of a single class only. Give the sensitive "
-                "attribute itself (such as 'sex'), not the combination of class and attribute: "
-                "the cells are made here"
+                f"each of the {len(attribute)} values of groups has samples of one class only. "
+                "Give the sensitive attribute itself (such as 'sex'), not the combination of class "
+                "and attribute: the cells are made here. A continuous attribute (such as age) must "
+                "be binned first"
             )
         validation = self._check_validation_data(X_val, y_val, groups_val)
+        if groups is not None and validation is not None and validation[2] is None:
+            warnings.warn(
+                "X_val came without groups_val: the worst class, not the worst group, chooses the "
+                "epoch. Give groups_val as well",
+                MissingGroupsWarning,
+                stacklevel=2,
+            )
 
         seeds = self._seeds()
         fractions = {}
@@ -208,6 +222,8 @@ class GroupClassifier(
         if self._refit is not None:
             fractions["refit_fraction"] = self.refit_fraction
         parts = set_aside(cells, fractions, seeds["parts"])
+        if self._refit is not None:  # before hours of training, not after
+            check_refit_classes(cells.y[parts["refit_fraction"]], self.classes_)
         train = cells.take(parts["train"])
         self.group_table_ = train.table
 
@@ -222,7 +238,7 @@ class GroupClassifier(
                 x, parts["train"], train.y, train.s, self._make_sampler(train), seeds["sampler"]
             )
             valid = self._evaluation_source(x, cells, parts, validation, device)
-            checkpoint = self._make_checkpoint((X, codes, cells.s, X_val, y_val), seeds["sampler"])
+            checkpoint = self._make_checkpoint(X, cells, validation, seeds["sampler"])
             self.net_ = self._make_net(network, train, valid, checkpoint, device)
             if checkpoint is not None:
                 checkpoint.restore(self.net_)
@@ -244,6 +260,11 @@ class GroupClassifier(
 
     def _check_parameters(self) -> None:
         """Check what the constraints of single parameters cannot tell."""
+        if isinstance(self.backbone, str):
+            raise ValueError(
+                f"backbone={self.backbone!r}: give a module, or embed the images first, with "
+                f"make_pipeline(TimmEmbedder({self.backbone!r}), {type(self).__name__}())"
+            )
         if not all(isinstance(units, Integral) and units > 0 for units in self.hidden_units):
             raise ValueError(
                 f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
@@ -254,6 +275,13 @@ class GroupClassifier(
             raise ValueError(
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"
+            )
+        if not (self._refit is None or isinstance(self._refit, str)) and (
+            isinstance(self._refit, type) or not is_classifier(self._refit)
+        ):
+            raise TypeError(
+                "refit must be 'auto', 'logistic', None or a linear scikit-learn classifier, such "
+                f"as RidgeClassifier(), got {self._refit!r}"
             )
         if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
@@ -274,6 +302,9 @@ class GroupClassifier(
             self.n_features_in_ = X.shape[1]
         self._input_shape = X.shape[1:]
         self._group_columns = columns
+        if y.dtype.kind == "O" and pd.isna(y).any():
+            row = int(np.flatnonzero(pd.isna(y))[0])
+            raise ValueError(f"y has a missing label at row {row}; drop such rows")
         check_classification_targets(y)
         if groups is not None:
             return X, y, encode_attribute(groups, len(X))
@@ -286,7 +317,7 @@ class GroupClassifier(
                 MissingGroupsWarning,
                 stacklevel=3,
             )
-        return X, y, encode_attribute(pd.Series(np.zeros(len(X), dtype=int), name="group"))
+        return X, y, no_attribute(len(X))
 
     def _array_checks(self) -> dict[str, Any]:
         if self.backbone is None:
@@ -312,8 +343,9 @@ class GroupClassifier(
         if len(unknown):
             raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
         codes = np.searchsorted(self.classes_, y_val).astype(np.int64)
-        attribute = None if groups_val is None else encode_attribute(groups_val, len(X_val))
-        return X_val, codes, attribute
+        if groups_val is None:
+            return X_val, codes, None
+        return X_val, codes, encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
 
     def _seeds(self) -> dict[str, Any]:
         """Independent generators for everything that is drawn, none of them global."""
@@ -347,7 +379,12 @@ class GroupClassifier(
         backbone = self._trained_backbone()
         n_features = x.shape[1]
         if backbone is not None:
-            n_features = embed_in_batches(backbone, x[:1].cpu(), torch.device("cpu")).shape[1]
+            try:
+                n_features = embed_in_batches(backbone, x[:1].cpu(), torch.device("cpu")).shape[1]
+            except RuntimeError as error:
+                raise ValueError(
+                    f"the backbone cannot process samples of shape {tuple(x.shape[1:])}: {error}"
+                ) from error
         return self._assemble(backbone, n_features)
 
     def _trained_backbone(self) -> torch.nn.Module | None:
@@ -377,7 +414,7 @@ class GroupClassifier(
     ) -> EvaluationSource | None:
         if validation is not None:
             X_val, codes, attribute = validation
-            attribute = attribute or encode_attribute(np.zeros(len(codes), dtype=int))
+            attribute = attribute or no_attribute(len(codes))
             cells = Cells(codes, list(self.classes_), attribute)
             x, rows = self._features(X_val, device), np.arange(len(codes))
         else:
@@ -388,7 +425,11 @@ class GroupClassifier(
         return EvaluationSource(x, rows, cells)
 
     def _make_checkpoint(
-        self, data: tuple[Any, ...], rng: np.random.Generator
+        self,
+        X: np.ndarray,
+        cells: Cells,
+        validation: tuple[np.ndarray, np.ndarray, Attribute | None] | None,
+        rng: np.random.Generator,
     ) -> Checkpoint | None:
         if self.checkpoint_dir is None:
             return None
@@ -397,6 +438,10 @@ class GroupClassifier(
             for name, value in self.get_params(deep=False).items()
             if name not in _RUN_PARAMETERS
         }
+        data: list[Any] = [X, cells.y, cells.s]
+        if validation is not None:
+            X_val, y_val, attribute = validation
+            data += [X_val, y_val, None if attribute is None else attribute.codes]
         run = fingerprint(type(self).__name__, parameters, *data)
         return Checkpoint(Path(self.checkpoint_dir) / run, rng)
 
@@ -412,8 +457,10 @@ class GroupClassifier(
         if self.precision == "auto" and network.is_affine:
             dtype = torch.float32  # a single product gains nothing from less
         options: dict[str, Any] = {"optimizer__weight_decay": self.weight_decay}
-        if device.type in ("cpu", "cuda"):
-            options["optimizer__fused"] = True  # one operation for all parameters
+        # one operation for all parameters; but torch's fused SGD starts from momentum that was
+        # never written where the gradient scaling of fp16 skips its first step
+        if device.type in ("cpu", "cuda") and dtype != torch.float16:
+            options["optimizer__fused"] = True
         if self.optimizer == "sgd":
             options["optimizer__momentum"] = self.momentum
         valid_labels = [] if valid is None else valid.labels
@@ -490,20 +537,22 @@ class GroupClassifier(
                     f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
                 )
             return X
-        expected = [name for name in self.feature_names_in_ if name not in set(self._group_columns)]
+        names = getattr(self, "feature_names_in_", None)  # absent where names are no text
+        n_expected = self.n_features_in_ - len(self._group_columns)
         if isinstance(X, pd.DataFrame):
             X = X.drop(columns=self._group_columns, errors="ignore")
-            if list(X.columns) != expected:
+            expected = None if names is None else [n for n in names if n not in self._group_columns]
+            if expected not in (None, list(X.columns)):
                 raise ValueError(
                     "The feature names should match those that were passed during fit, in the "
                     f"same order. Expected {expected} (the group columns "
                     f"{self._group_columns} are optional), got {list(X.columns)}"
                 )
         X = check_array(X, estimator=self, **checks)
-        if X.shape[1] != len(expected):
+        if X.shape[1] != n_expected:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{len(expected)} features as input, its group columns aside"
+                f"{n_expected} features as input, its group columns aside"
             )
         return X
 
@@ -517,7 +566,8 @@ class GroupClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Samples like those in fit; the sensitive columns may be absent.
 
         Returns
         -------
@@ -533,7 +583,7 @@ class GroupClassifier(
         device = torch.device(self.net_.device)
         x = as_tensor(X)
         if self.backbone_ is not None:
-            x = as_tensor(embed_in_batches(self.backbone_, x, device))
+            x = as_tensor(embed_in_batches(self.backbone_.to(device), x, device))
         embedding = self.net_.raw_module.embedding
         return x.numpy() if embedding is None else embed_in_batches(embedding, x, device)
 
@@ -542,7 +592,8 @@ class GroupClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Samples like those in fit; the sensitive columns may be absent.
 
         Returns
         -------
@@ -566,7 +617,8 @@ class GroupClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Samples like those in fit; the sensitive columns may be absent.
 
         Returns
         -------
@@ -576,14 +628,15 @@ class GroupClassifier(
         check_is_fitted(self, "head_")
         if isinstance(self.head_, LogisticRegression):
             return linear_probabilities(self.decision_function(X))
-        return self.head_.predict_proba(self.transform(X))
+        return self.head_.predict_proba(self._embed(self._check_input(X)))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Samples like those in fit; the sensitive columns may be absent.
 
         Returns
         -------
@@ -594,13 +647,18 @@ class GroupClassifier(
         codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
         return self.classes_[codes]
 
+    def _has_group_columns(self, X: Any) -> bool:
+        return any(column in getattr(X, "columns", ()) for column in self._group_columns)
+
     def group_report(self, X: Any, y: Any, groups: Any = None) -> pd.DataFrame:
         """Report the accuracy of every cell.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+            Samples like those in fit.
         y : array-like of shape (n_samples,)
+            Their classes.
         groups : array-like, default=None
             Sensitive attributes; not needed where `group_columns` finds them in X.
 
@@ -612,7 +670,8 @@ class GroupClassifier(
         """
         from ..metrics import group_report
 
-        groups = take_groups(X, groups, self.group_columns)
+        if groups is None or self.group_columns is None or self._has_group_columns(X):
+            groups = take_groups(X, groups, self.group_columns)
         y_pred = self.predict(X)
         report = group_report(y, y_pred, groups=groups)
         if not report.index.isin(self.group_table_.index).all():
@@ -630,6 +689,12 @@ class GroupClassifier(
         from ..persistence import save_model
 
         save_model(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if state.get("backbone_") is not None:  # loadable without the device that it is on
+            state["backbone_"] = deepcopy(state["backbone_"]).cpu()
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,7 +23,8 @@ backbone : Module, default=None
     optimizer : {{"sgd", "adam", "adamw"}}, default={optimizer!r}
         SGD is the paper's.
     lr : float, default={lr}
-        Learning rate.
+        Learning rate. GBMix's loss is a sum of four means, and acts like four times the rate on
+        one.
     momentum : float, default={momentum}
         Momentum of SGD.
     weight_decay : float, default={weight_decay}
@@ -39,8 +40,8 @@ backbone : Module, default=None
     refit_fraction : float, default={refit_fraction}
         Share of each cell that is set aside for the refit and never trained on.
     validation_fraction : float or None, default={validation_fraction}
-        Share of each cell that is set aside to choose the best epoch. None: no such part; the last
-        epoch is kept.
+        Share of each cell that is set aside to choose the best epoch. None: no such part; all
+        `max_epochs` are run and the last one is kept.
     patience : int or None, default={patience}
         Stop after so many epochs without a better one.
     group_columns : str or list of str, default=None
@@ -55,9 +56,10 @@ backbone : Module, default=None
     checkpoint_dir : str or Path, default=None
         Save the state of the training here after each epoch, in a folder for each combination of
         parameters, data and versions: the same fit goes on where it was interrupted, and is loaded
-        where it was finished. Needs an integer `random_state`.
+        where it was finished. Needs an integer `random_state`. Callbacks do not tell runs apart,
+        and start anew where a run goes on.
     callbacks : list, default=None
-        skorch callbacks.
+        Callbacks of skorch.
     random_state : int, RandomState or None, default=None
         Seed of everything that is drawn: the same seed gives the same weights, to the bit, on one
         machine. Global random states are never touched.
@@ -69,7 +71,7 @@ classes_ : ndarray of shape (n_classes,)
         The labels.
     n_features_in_ : int
         Features seen in fit, sensitive columns included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names.
     group_table_ : DataFrame
         Count and share of each cell in the data that were trained on; a row for every combination

@@ -28,8 +28,9 @@ class GBMixClassifier(GroupClassifier):
 
     Each step draws a batch with an equal number from every cell (class x attribute), finds the cell
     with the largest loss, mixes it in balance with the cells that share its class or its attribute,
-    and trains on the mixed samples; at the end the last layer is fitted anew on balanced data that
-    were set aside. Without groups the method balances classes, and warns.
+    and trains on the mixed samples. Behind a backbone or hidden layers, the last layer is then
+    fitted anew on balanced data that were set aside. Without groups the method balances classes,
+    and warns.
 
     Parameters
     ----------

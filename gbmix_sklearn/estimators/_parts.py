@@ -48,7 +48,7 @@ def set_aside(
             f"these cells have too few samples to give one to each of {', '.join(fractions)} and "
             f"stay in training as a whole: {names}",
             SmallCellWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     parts: dict[str, np.ndarray] = {}
     taken = np.zeros_like(cells.counts)

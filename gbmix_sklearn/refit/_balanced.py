@@ -16,15 +16,33 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.fixes import parse_version
 
-from ._linear import linear_decision
+from ._linear import linear_decision, set_weights
 
-__all__ = ["DFR_C", "refit_head"]
+__all__ = ["DFR_C", "check_refit_classes", "refit_head"]
 
 #: the grid of the paper's code, in the order in which ties are decided
 DFR_C = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 
 #: the intercept of a class without refit samples: never predicted, and finite
 _NEVER = -1e9
+
+
+def check_refit_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the class codes that are present, of which there must be two.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two classes have samples.
+    """
+    present = np.unique(y)
+    if len(present) < 2:
+        raise ValueError(
+            "the refit needs samples of at least two classes, and the set-aside part has "
+            f"{classes[present].tolist() or 'none'}: give more data, lower validation_fraction, "
+            "or use refit=None"
+        )
+    return present
 
 
 def refit_head(
@@ -74,13 +92,7 @@ def refit_head(
     TypeError
         If `estimator` is not linear (has no `coef_` after fitting).
     """
-    present = np.unique(y)
-    if len(present) < 2:
-        raise ValueError(
-            "the refit needs samples of at least two classes, and the set-aside part has "
-            f"{[classes[code] for code in present]} only: give more data, lower "
-            "validation_fraction, or use refit=None"
-        )
+    present = check_refit_classes(y, classes)
     mean = z.mean(axis=0, dtype=np.float64).astype(z.dtype)
     scale = z.std(axis=0, dtype=np.float64).astype(z.dtype)
     scale[scale == 0] = 1
@@ -114,17 +126,16 @@ def refit_head(
         raise TypeError(
             f"refit must be a linear classifier with coef_ and intercept_, got {head!r}"
         )
-    if isinstance(estimator, _OneVsRestLogistic):
-        head = LogisticRegression(C=estimator.C, solver="lbfgs")
-        head.n_iter_ = fitted[-1].n_iter_
-    coef = np.mean([model.coef_ for model in fitted], axis=0) / scale
+    # some keep the one row of two classes without its dimension
+    coef = np.atleast_2d(np.mean([model.coef_ for model in fitted], axis=0)) / scale
     intercept = np.mean([model.intercept_ for model in fitted], axis=0) - coef @ mean
     if len(present) < len(classes):
         coef, intercept = _with_absent_classes(coef, intercept, present, len(classes))
-    head.coef_, head.intercept_ = coef, intercept
-    head.classes_ = classes
-    head.n_features_in_ = z.shape[1]
-    return head
+    if len(classes) > 2 and getattr(head, "solver", None) == "liblinear":
+        # which has no softmax over classes, and that is what the rows stand for
+        head = LogisticRegression(C=getattr(head, "C", 1.0))
+        head.n_iter_ = fitted[-1].n_iter_
+    return set_weights(head, coef, intercept, classes)
 
 
 def _balanced_draw(pool: np.ndarray, cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -183,4 +194,4 @@ class _OneVsRestLogistic(LogisticRegression):
 
 
 def _logistic(c: float, n_classes: int) -> LogisticRegression:
-    return _l1_logistic(c) if n_classes == 2 else _OneVsRestLogistic(C=c)
+    return _l1_logistic(c) if n_classes == 2 else _OneVsRestLogistic(C=c, solver="liblinear")

@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
+from sklearn.preprocessing import LabelBinarizer
 
-__all__ = ["linear_decision", "linear_head", "linear_probabilities"]
+__all__ = ["linear_decision", "linear_head", "linear_probabilities", "set_weights"]
+
+
+def set_weights(head: Any, coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray) -> Any:
+    """Make a linear classifier of scikit-learn a fitted one with the given weights.
+
+    Parameters
+    ----------
+    head : classifier
+    coef : ndarray of shape (n_rows, n_features)
+        One row for two classes, else one for each class.
+    intercept : ndarray of shape (n_rows,)
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    classifier
+        `head` itself.
+
+    Raises
+    ------
+    TypeError
+        If `head` computes its weights from something else, as a kernel machine does.
+    """
+    try:
+        head.coef_, head.intercept_ = coef, intercept
+    except AttributeError as error:
+        raise TypeError(
+            f"refit must be a linear classifier that stores coef_ and intercept_, got {head!r}"
+        ) from error
+    if isinstance(head, RidgeClassifier | RidgeClassifierCV):  # they know their classes from it
+        head._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1).fit(classes)
+    if not isinstance(getattr_static(type(head), "classes_", None), property):
+        head.classes_ = classes
+    head.n_features_in_ = coef.shape[1]
+    return head
 
 
 def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> LogisticRegression:
@@ -29,10 +66,7 @@ def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> Lo
     weight, bias = weight.astype(np.float64), bias.astype(np.float64)
     if len(classes) == 2:
         weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-    head = LogisticRegression()
-    head.classes_ = classes
-    head.coef_, head.intercept_ = weight, bias
-    head.n_features_in_ = weight.shape[1]
+    head = set_weights(LogisticRegression(), weight, bias, classes)
     head.n_iter_ = np.zeros(1, dtype=np.int32)
     return head
 

@@ -88,11 +88,11 @@ class Checkpoint(Callback):
             state = torch.load(self.path, map_location=net.device, weights_only=True)
         except Exception as error:
             raise GBMixError(
-                f"the checkpoint {self.path} cannot be read ({error}); move it away to start anew"
+                f"the checkpoint {self.path} cannot be read ({type(error).__name__}); move it away "
+                "to start anew"
             ) from error
         net.raw_module.load_state_dict(state["module"])
-        net.criterion_.load_state_dict(state["criterion"], strict=False)
-        for name, value in state["criterion"].items():  # buffers that grow with the first batch
+        for name, value in state["criterion"].items():  # its buffers grow with the first batch
             setattr(net.criterion_, name, value)
         net.optimizer_.load_state_dict(state["optimizer"])
         net.scaler_.load_state_dict(state["scaler"])
@@ -106,6 +106,10 @@ class Checkpoint(Callback):
         if "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), net.device)
         return True
+
+    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
+        """Save that the training is over, which a callback may have decided after an epoch."""
+        self.on_epoch_end(net)
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """Save the state."""

@@ -81,7 +81,20 @@ class GroupNet(NeuralNet):
         elif self.lr_schedule == "step":
             third = math.ceil(self.max_epochs / 3)
             self.scheduler_ = torch.optim.lr_scheduler.StepLR(optimizer, third)
-        self.scaler_ = torch.amp.GradScaler(enabled=self.dtype == torch.float16)
+        device_type = torch.device(self.device).type
+        self.scaler_ = torch.amp.GradScaler(device_type, enabled=self.dtype == torch.float16)
+        self.hooks_ = {
+            hook
+            for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
+            for _, callback in self.callbacks_
+            if getattr(type(callback), hook) is not getattr(Callback, hook)
+        }
+        self.parameters_ = [p for group in optimizer.param_groups for p in group["params"]]
+        # pickled together, by prefix, and loadable without the device that they were on
+        self.cuda_dependent_attributes_ = [
+            *("module", "criterion", "optimizer_", "scheduler_", "scaler_", "parameters_"),
+            "best_state_",
+        ]
         self.best_epoch_ = 0
         self.best_score_ = (-np.inf, -np.inf)
         self.best_state_: dict[str, torch.Tensor] | None = None
@@ -136,16 +149,18 @@ class GroupNet(NeuralNet):
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, torch.Tensor]:
         """One optimizer step; the loss stays on the device."""
-        self.optimizer_.zero_grad()
+        for parameter in self.parameters_:  # zero_grad takes ten times as long to say so
+            parameter.grad = None
         with self._autocast():
             loss = self.criterion_(self.module_, *batch)
-        if self.scaler_.is_enabled():
-            self.scaler_.scale(loss).backward()
-            self.scaler_.step(self.optimizer_)
-            self.scaler_.update()
-        else:
-            loss.backward()
-            self.optimizer_.step()
+        self.scaler_.scale(loss).backward()
+        if "on_grad_computed" in self.hooks_:
+            if self.scaler_.is_enabled():
+                self.scaler_.unscale_(self.optimizer_)
+            parameters = list(self.module_.named_parameters())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
         return {"loss": loss.detach()}
 
     def _autocast(self) -> Any:
@@ -156,35 +171,36 @@ class GroupNet(NeuralNet):
     def _train_epoch(self, source: TrainingSource) -> bool:
         """Train one epoch; say whether its loss is finite."""
         self._set_training(True)
-        notify = self._has_batch_callbacks()
-        total: Any = 0.0
-        n_steps = 0
+        notify = bool(self.hooks_)
+        losses: list[torch.Tensor] = []
         targets: list[torch.Tensor] = []
         for batch in source.epoch(self._plan):
             if notify:
                 self.notify("on_batch_begin", batch=batch, training=True)
             step = self.train_step(batch)
-            total = total + step["loss"]
-            n_steps += 1
+            losses.append(step["loss"])
             target = getattr(self.criterion_, "target", None)
             if target is not None:
                 targets.append(target)
             if notify:
                 self.history.record_batch("train_loss", step["loss"].item())
                 self.notify("on_batch_end", batch=batch, training=True, **step)
-        loss = float(total) / n_steps  # the only wait for the device in the epoch
+        loss = float(torch.stack(losses).mean())  # the only wait for the device in the epoch
         self.history.record("train_loss", loss)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
         if targets:
             counts = torch.bincount(torch.cat(targets).cpu())
             self.history.record("target_counts", counts.tolist())
-        if math.isfinite(loss):
+        # the loss was computed before the last step, which only the weights have seen
+        weights = torch.stack([weight.detach().sum() for weight in self.raw_module.parameters()])
+        if math.isfinite(loss) and bool(weights.isfinite().all()):
             return True
+        what = "weights became infinite" if math.isfinite(loss) else f"training loss became {loss}"
         cure = "Lower lr, or scale the features (for example with StandardScaler)."
         if self.best_state_ is None:
-            raise NonFiniteLossError(f"The training loss became {loss} in the first epoch. {cure}")
+            raise NonFiniteLossError(f"The {what} in the first epoch. {cure}")
         warnings.warn(
-            f"The training loss became {loss} in epoch {len(self.history)}: training stops and "
+            f"The {what} in epoch {len(self.history)}: training stops and "
             f"epoch {self.best_epoch_}, the best before it, is kept. {cure}",
             NonFiniteLossWarning,
             stacklevel=2,
@@ -194,14 +210,6 @@ class GroupNet(NeuralNet):
     def _plan(self, y: torch.Tensor, s: torch.Tensor) -> list[Any] | None:
         plan = getattr(self.criterion_, "plan", None)
         return None if plan is None else plan(y, s, self.n_classes)
-
-    def _has_batch_callbacks(self) -> bool:
-        hooks = ("on_batch_begin", "on_batch_end")
-        return any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
-            for _, callback in self.callbacks_
-            for hook in hooks
-        )
 
     def _validate(self, source: EvaluationSource) -> None:
         """Record the loss and the accuracy of every cell of the validation part."""

@@ -86,20 +86,23 @@ class TrainingSource:
             yield from self._steps(batches[-1][None], plan)
 
     def _steps(self, batches: np.ndarray, plan: Callable) -> Iterator[tuple]:
-        n_steps, batch = batches.shape
-        row_bytes = 4 * self.x[:1].numel()
-        steps = min(_CHUNK_STEPS, max(1, _CHUNK_BYTES // (batch * row_bytes)), n_steps)
-        buffer = self.x.new_empty((steps * batch, *self.x.shape[1:]))
-        for start in range(0, n_steps, steps):
-            position = torch.from_numpy(batches[start : start + steps]).to(self.x.device)
+        for start in range(0, len(batches), _CHUNK_STEPS):
+            position = torch.from_numpy(batches[start : start + _CHUNK_STEPS]).to(self.x.device)
             y, s = self.y[position], self.s[position]
-            rows = self.rows[position.flatten()]
-            x = torch.index_select(self.x, 0, rows, out=buffer[: len(rows)])
-            parts = [x.float().split(batch), y.unbind(0), s.unbind(0)]
+            parts = [self._inputs(self.rows[position]), y.unbind(0), s.unbind(0)]
             plans = plan(y, s)
             if plans is not None:
                 parts.append(plans)
             yield from zip(*parts, strict=True)
+
+    def _inputs(self, rows: Tensor) -> Iterator[Tensor]:
+        """Inputs of each step, for rows of shape (n_steps, batch)."""
+        n_steps, batch = rows.shape
+        steps = min(max(1, _CHUNK_BYTES // (batch * 4 * self.x[:1].numel())), n_steps)
+        buffer = self.x.new_empty((steps * batch, *self.x.shape[1:]))
+        for some in rows.split(steps):
+            x = torch.index_select(self.x, 0, some.flatten(), out=buffer[: some.numel()])
+            yield from x.float().split(batch)
 
 
 class EvaluationSource:

@@ -256,7 +256,10 @@ def test_nothing_waits_for_the_device(n_groups):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"alpha": 0}, "alpha must be positive"),
+        ({"alpha": 0}, "alpha must be a positive number"),
+        ({"alpha": "1"}, "alpha must be a positive number"),
+        ({"k": 2.5}, "k must be"),
+        ({"k": True}, "k must be"),
         ({"k": 0}, "k must be"),
         ({"k": "all"}, "k must be"),
         ({"mix_granularity": "image"}, "mix_granularity must be"),

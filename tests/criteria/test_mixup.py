@@ -6,7 +6,7 @@ from torch import nn
 
 from gbmix_sklearn import MixupCriterion
 from gbmix_sklearn.criteria import CrossEntropyCriterion
-from gbmix_sklearn.criteria._mixing import mix, soft_cross_entropy
+from gbmix_sklearn.criteria._mixing import mix, mixed_cross_entropy, soft_cross_entropy
 
 
 def test_mixup_is_lambda_times_one_loss_and_the_rest_times_the_other():
@@ -41,3 +41,29 @@ def test_erm_is_mean_cross_entropy():
     model = nn.Linear(4, 3)
     expected = nn.functional.cross_entropy(model(x), y)
     assert CrossEntropyCriterion()(model, x, y).item() == expected.item()
+
+
+@pytest.mark.parametrize("alpha", [0, -1.0, "1", None])
+def test_alpha_must_be_positive(alpha):
+    with pytest.raises(ValueError, match="alpha must be a positive number"):
+        MixupCriterion(alpha)
+
+
+def test_alpha_may_be_an_integer():
+    x, y = torch.randn(10, 4), torch.arange(10) % 3
+    assert torch.isfinite(MixupCriterion(2)(nn.Linear(4, 3), x, y))
+
+
+def test_written_out_gradient_is_that_of_mixing_and_cross_entropy():
+    torch.manual_seed(0)
+    logits = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    labels = torch.eye(3)[torch.arange(8) % 3].double()
+    members = torch.randint(8, (2, 12))
+    lam, weight = torch.rand(12).double(), torch.rand(12).double()
+    loss = mixed_cross_entropy(logits, labels, members, lam, weight)
+    (gradient,) = torch.autograd.grad(3 * loss, logits)
+    target = mix(labels, *members, lam) * weight[:, None]
+    plain = soft_cross_entropy(mix(logits, *members, lam), target)
+    (expected,) = torch.autograd.grad(3 * plain, logits)
+    assert loss.item() == pytest.approx(plain.item())
+    torch.testing.assert_close(gradient, expected)

@@ -48,7 +48,7 @@ def test_sides_are_permutations_of_their_group_cut_to_k(batch, k, seed):
     y, s = (np.array(codes) for codes in batch)
     coarse = np.array([coarse_group(a, b, y[0], s[0]) for a, b in zip(y, s, strict=True)])
     pairs = balanced_pairs(torch.tensor(coarse), k)
-    first, second, weight = (part.numpy() for part in pairs)
+    first, second, weight = (p.numpy() for p in (pairs.first, pairs.second, pairs.weight))
     assert first.shape == second.shape == weight.shape == (4 * k,)
     existing = [p for p in PAIRS if all((coarse == group).any() for group in p)]
     for number, pair in enumerate(PAIRS):

@@ -1,0 +1,42 @@
+"""Small problems with groups, for all tests that fit."""
+
+import numpy as np
+import pandas as pd
+
+from gbmix_sklearn.estimators import METHODS
+
+#: every method with settings that fit in milliseconds
+FAST = {"max_epochs": 3, "random_state": 0, "lr": 0.01}
+
+
+def method(name, **parameters):
+    return METHODS[name](**(FAST | parameters))
+
+
+def problem(n=200, n_classes=2, n_values=2, n_features=5, seed=0):
+    """Separable classes, and an attribute that shifts one feature; every cell has samples."""
+    rng = np.random.default_rng(seed)
+    y, s = np.divmod(np.arange(n) % (n_classes * n_values), n_values)
+    order = rng.permutation(n)
+    y, s = y[order], s[order]
+    X = rng.normal(size=(n, n_features))
+    X[np.arange(n), y] += 4
+    X[:, -1] += s
+    return X.astype(np.float32), y, s
+
+
+def frame(n=200, seed=0, **sizes):
+    """The same as a DataFrame with the sensitive columns "sex" and "age" in it."""
+    X, y, s = problem(n, seed=seed, **sizes)
+    table = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    table.insert(1, "sex", np.array(["f", "m"])[s])
+    table["age"] = np.random.default_rng(seed).integers(2, size=n) * 30
+    return table, y
+
+
+def images(n=48, seed=0):
+    """Tiny colour images whose class is their brightness."""
+    rng = np.random.default_rng(seed)
+    y, s = np.divmod(np.arange(n) % 4, 2)
+    X = rng.normal(size=(n, 3, 8, 8)) + y[:, None, None, None]
+    return X.astype(np.float32), y, s

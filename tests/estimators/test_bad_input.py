@@ -1,0 +1,230 @@
+"""Every input that cannot be used is refused with its cause and its cure."""
+
+import inspect
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.utils._param_validation import InvalidParameterError
+
+from gbmix_sklearn import GBMixClassifier, GroupsError, MissingGroupsWarning
+from gbmix_sklearn.estimators import METHODS
+
+from .problems import method, problem
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+#: parameter -> values that must be refused
+INVALID = {
+    "backbone": [3, ["resnet50"]],
+    "hidden_units": [5, None],
+    "trainable": ["yes", 2],
+    "max_epochs": [0, -1, 1.5, "10", None],
+    "batch_size": [0, 2.0, None],
+    "optimizer": ["SGD", "rmsprop", None],
+    "lr": [0, -1e-3, "fast", None, np.nan],
+    "momentum": [-0.1, 1, 1.5, None],
+    "weight_decay": [-1e-9, "no", None],
+    "lr_schedule": ["linear", None],
+    "refit": ["dfr", 3],
+    "refit_fraction": [0, 1, -0.5, None],
+    "validation_fraction": [0, 1, 1.5, "all"],
+    "patience": [0, -1, 2.5],
+    "device": [0, None],
+    "precision": ["float16", 16, None],
+    "compile": ["yes", None],
+    "checkpoint_dir": [3],
+    "callbacks": ["early stopping", ()],
+    "random_state": ["seed", -1, 1.5],
+    "verbose": [-1, "loud"],
+    "alpha": [0, -1, "half", None],
+    "k": [0, 2.5, "pairs", None],
+    "mix_granularity": ["cell", None],
+    "target_smoothing": [-0.1, 1, None],
+    "categorize": ["yes", None],
+    "mix": ["no", None],
+}
+#: parameters whose values only the data can judge
+UNCHECKED = {"group_columns"}
+
+
+@every_method
+def test_every_parameter_has_values_that_are_refused(name):
+    parameters = set(METHODS[name]().get_params(deep=False)) - UNCHECKED
+    assert parameters <= set(INVALID)
+    X, y, s = problem(40)
+    for parameter in parameters:
+        for value in INVALID[parameter]:
+            with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter of"):
+                method(name, **{parameter: value}).fit(X, y, s)
+
+
+def test_the_list_of_invalid_values_has_no_parameter_that_is_gone():
+    known = set().union(*(inspect.signature(cls).parameters for cls in METHODS.values()))
+    assert set(INVALID) | UNCHECKED == known
+
+
+@every_method
+def test_typos_in_parameters_are_named(name):
+    with pytest.raises(TypeError, match="'alhpa'"):
+        METHODS[name](alhpa=1)
+    with pytest.raises(ValueError, match="'alhpa'"):
+        METHODS[name]().set_params(alhpa=1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "match"),
+    [
+        ({"hidden_units": (0,)}, ValueError, r"hidden_units must be positive integers such as"),
+        ({"hidden_units": ("a",)}, ValueError, "hidden_units must be positive integers"),
+        ({"hidden_units": (2.5,)}, ValueError, "hidden_units must be positive integers"),
+        ({"backbone": "resnet50"}, ValueError, r"make_pipeline\(TimmEmbedder\('resnet50'\), GBMix"),
+        ({"device": "abacus"}, ValueError, "device"),
+        (
+            {"refit": "logistic", "refit_fraction": 0.5, "validation_fraction": 0.5},
+            ValueError,
+            r"leave nothing to train on.*0\.5 \+ 0\.5",
+        ),
+        ({"checkpoint_dir": "x", "random_state": None}, ValueError, "integer random_state"),
+        (
+            {"checkpoint_dir": "x", "random_state": np.random.RandomState(0)},
+            ValueError,
+            "integer random_state",
+        ),
+        ({"refit": LinearRegression()}, TypeError, "linear scikit-learn classifier"),
+        ({"refit": LogisticRegression}, TypeError, "linear scikit-learn classifier"),
+        ({"group_columns": []}, (ValueError, TypeError), "group_columns"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else None,
+)
+def test_parameters_that_do_not_fit_together(parameters, error, match):
+    X, y, s = problem(40)
+    groups = None if "group_columns" in parameters else s
+    with pytest.raises(error, match=match):
+        method("GBMix", **parameters).fit(X, y, groups)
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("groups", "error", "match"),
+    [
+        (lambda y, s: s[:-1], GroupsError, "199 entries for 200 samples"),
+        (lambda y, s: np.where(s, np.nan, 1.0), GroupsError, r"100 missing value.*row \d"),
+        (lambda y, s: pd.Series(np.where(s, "f", None), name="sex"), GroupsError, "'sex'"),
+        (
+            lambda y, s: 2 * y + s,
+            GroupsError,
+            r"4 values of groups.*one class only.*sensitive attribute",
+        ),
+        (lambda y, s: y, GroupsError, "one class only"),
+        (lambda y, s: np.arange(200), GroupsError, "one class only"),
+        (lambda y, s: "sex", TypeError, "got str"),
+        (lambda y, s: {"sex": s}, TypeError, "got dict"),
+        (lambda y, s: s[None], GroupsError, "1 entries for 200 samples"),
+        (lambda y, s: s[:, None, None], GroupsError, r"shape \(200, 1, 1\)"),
+    ],
+)
+def test_groups_that_cannot_be_used(name, groups, error, match):
+    X, y, s = problem()
+    with pytest.raises(error, match=match):
+        method(name).fit(X, y, groups(y, s))
+
+
+@every_method
+def test_data_that_cannot_be_used(name):
+    X, y, s = problem()
+    broken = X.copy()
+    for value, match in [(np.nan, "NaN"), (np.inf, "infinity")]:
+        broken[3, 1] = value
+        with pytest.raises(ValueError, match=match):
+            method(name).fit(broken, y, s)
+    with pytest.raises(ValueError, match=r"y has one class, 7.*at least two"):
+        method(name).fit(X, np.full(200, 7), s)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        method(name).fit(X[:-1], y, s)
+    with pytest.raises(ValueError, match="continuous"):
+        method(name).fit(X, y + 0.5, s)
+    with pytest.raises(ValueError, match=r"NaN|missing"):
+        method(name).fit(X, np.where(y, 1.0, np.nan), s)
+    with pytest.raises(ValueError, match=rf"missing label at row {np.flatnonzero(y)[0]}"):
+        method(name).fit(X, np.where(y, None, "a").astype(object), s)
+    with pytest.raises(ValueError, match=r"1D|2D|1d"):
+        method(name).fit(X, np.column_stack([y, y]), s)
+    too_large = X.astype(np.float64)
+    too_large[3, 1] = 1e39
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="too large"):
+        method(name).fit(too_large, y, s)
+
+
+@every_method
+@pytest.mark.parametrize("hidden_units", [(), (3,)])
+def test_data_that_cannot_be_predicted(name, hidden_units):
+    X, y, s = problem()
+    model = method(name, hidden_units=hidden_units).fit(X, y, s)
+    broken = X.copy()
+    for value, match in [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]:
+        broken[3, 1] = value
+        for predict in (
+            model.predict,
+            model.predict_proba,
+            model.decision_function,
+            model.transform,
+        ):
+            with pytest.raises(ValueError, match=match):
+                predict(broken)
+    with pytest.raises(ValueError, match=r"X has 4 features.*expecting 5"):
+        model.predict(X[:, :4])
+
+
+def test_validation_data_that_cannot_be_used():
+    X, y, s = problem()
+    model = method("GBMix")
+    for given in ({"y_val": y}, {"groups_val": s}):
+        with pytest.raises(ValueError, match="need X_val"):
+            model.fit(X, y, s, **given)
+    with pytest.raises(ValueError, match="X_val needs y_val"):
+        model.fit(X, y, s, X_val=X)
+    with pytest.raises(ValueError, match="199 labels for 200 samples"):
+        model.fit(X, y, s, X_val=X, y_val=y[:-1])
+    with pytest.raises(ValueError, match=r"y_val has classes that y does not have: \[2\]"):
+        model.fit(X, y, s, X_val=X, y_val=y + 1)
+    with pytest.raises(GroupsError, match="groups_val has 3 entries for 200 samples"):
+        model.fit(X, y, s, X_val=X, y_val=y, groups_val=s[:3])
+    with pytest.raises(ValueError, match="4 features"):
+        model.fit(X, y, s, X_val=X[:, :4], y_val=y)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X, y, s, X_val=np.full_like(X, np.nan), y_val=y)
+
+
+@every_method
+def test_missing_groups_warn_with_the_cures_where_the_method_works_on_groups(name, recwarn):
+    X, y, _ = problem()
+    model = method(name).fit(X, y)
+    if METHODS[name]._groups_policy == "warn":
+        (warning,) = recwarn.list
+        assert warning.category is MissingGroupsWarning
+        assert warning.filename == __file__
+        for cure in ("enable_metadata_routing", "group_columns", "Give groups to fit"):
+            assert re.search(cure, str(warning.message))
+    else:
+        assert not recwarn.list
+    assert model.group_table_.index.tolist() == [(0, "all"), (1, "all")]
+
+
+def test_which_methods_work_on_groups():
+    policies = {name: cls._groups_policy for name, cls in METHODS.items()}
+    assert policies["GBMix"] == "warn"
+    assert policies["ERM"] == policies["Mixup"] == "optional"
+
+
+def test_without_groups_classes_are_balanced():
+    X, y, _ = problem(400)
+    keep = np.flatnonzero((y == 0) | (np.arange(400) % 10 == 1))
+    model = GBMixClassifier(max_epochs=10, random_state=0)
+    with pytest.warns(MissingGroupsWarning):
+        model.fit(X[keep], y[keep])
+    recall = model.score(X[y == 1], y[y == 1])
+    assert model.group_table_["count"].min() * 5 < model.group_table_["count"].max()
+    assert recall > 0.95

@@ -1,0 +1,422 @@
+"""Training, selection and refit: which data go where, and which epoch is kept."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import SVC, LinearSVC
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+
+from gbmix_sklearn import (
+    ERMClassifier,
+    GBMixClassifier,
+    MissingGroupsWarning,
+    NonFiniteLossError,
+    NonFiniteLossWarning,
+    SmallCellWarning,
+    worst_group_accuracy_score,
+)
+from gbmix_sklearn.estimators import METHODS, _base
+
+from .problems import FAST, method, problem
+
+
+class Recorder(Callback):
+    """Counts what happens, and keeps the weights of every epoch."""
+
+    def initialize(self):
+        self.epochs, self.batches, self.states, self.losses = 0, 0, [], []
+        return self
+
+    def on_batch_end(self, net, loss=None, **_):
+        self.batches += 1
+        self.losses.append(loss.item())
+
+    def on_epoch_end(self, net, **_):
+        self.epochs += 1
+        state = net.raw_module.state_dict()
+        self.states.append({name: value.clone() for name, value in state.items()})
+
+
+class AtEpoch(Callback):
+    """Does something to the net after an epoch."""
+
+    def __init__(self, epoch, do):
+        self.epoch = epoch
+        self.do = do
+
+    def on_epoch_end(self, net, **_):
+        if len(net.history) == self.epoch:
+            self.do(net)
+
+
+def explode(net):
+    for group in net.optimizer_.param_groups:
+        group["lr"] = 1e30
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Rows that were trained on, validated with, and refitted on."""
+    rows = {}
+
+    class Training(_base.TrainingSource):
+        def __init__(self, x, positions, *args):
+            rows["train"] = set(positions.tolist())
+            super().__init__(x, positions, *args)
+
+    class Evaluation(_base.EvaluationSource):
+        def __init__(self, x, positions, *args):
+            rows["valid"] = set(positions.tolist())
+            super().__init__(x, positions, *args)
+
+    def refit_head(z, y, cells, classes, **options):
+        rows["refit"] = z
+        rows["refit_validation"] = options["validation"]
+        return real(z, y, cells, classes, **options)
+
+    real = _base.refit_head
+    monkeypatch.setattr(_base, "TrainingSource", Training)
+    monkeypatch.setattr(_base, "EvaluationSource", Evaluation)
+    monkeypatch.setattr(_base, "refit_head", refit_head)
+    return rows
+
+
+# ---------------------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_validation_and_refit_share_no_sample(name, seen):
+    X, y, s = problem(400)
+    method(name, refit="logistic").fit(X, y, s)
+    position = {row.tobytes(): i for i, row in enumerate(X)}
+    refit = {position[row.tobytes()] for row in seen["refit"]}
+    assert len(refit) == len(seen["valid"]) == 80
+    assert not refit & seen["train"]
+    assert not refit & seen["valid"]
+    assert not seen["train"] & seen["valid"]
+    assert refit | seen["train"] | seen["valid"] == set(range(400))
+    z, _, cells = seen["refit_validation"]
+    valid = {position[row.tobytes()] for row in z}
+    assert valid == seen["valid"]
+    assert np.bincount(cells).tolist() == [20] * 4
+
+
+def test_nothing_is_set_aside_that_is_not_needed(seen):
+    X, y, s = problem()
+    method("GBMix", refit=None, validation_fraction=None).fit(X, y, s)
+    assert seen == {"train": set(range(200))}
+    method("GBMix", refit=None).fit(X, y, s, X_val=X, y_val=y, groups_val=s)
+    assert seen["train"] == seen["valid"] == set(range(200))
+
+
+# ---------------------------------------------------------------------------- refit
+
+
+def test_auto_refits_where_the_last_layer_is_not_the_whole_model(seen):
+    X, y, s = problem()
+    method("GBMix").fit(X, y, s)
+    assert "refit" not in seen
+    method("GBMix", hidden_units=(4,)).fit(X, y, s)
+    assert seen.pop("refit").shape[1] == 4
+    method("GBMix", backbone=torch.nn.Linear(5, 3)).fit(X, y, s)
+    assert seen.pop("refit").shape[1] == 3
+    method("ERM", hidden_units=(4,)).fit(X, y, s)
+    assert "refit" not in seen
+    assert GBMixClassifier().refit == "auto"
+
+
+@pytest.mark.parametrize(
+    "refit",
+    [
+        "logistic",
+        LogisticRegression(C=0.5),
+        RidgeClassifier(),
+        LinearSVC(),
+        SGDClassifier(),
+        SGDClassifier(loss="log_loss"),
+        Perceptron(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_any_linear_classifier_refits_the_head(refit, n_classes):
+    X, y, s = problem(300, n_classes=n_classes)
+    labels = np.array(["x", "y", "z"])[y]
+    model = method("GBMix", refit=refit, hidden_units=(8,), max_epochs=10).fit(X, labels, s)
+    z = model.transform(X)
+    assert (model.head_.predict(z) == model.predict(X)).all()
+    assert model.score(X, labels) > 0.85
+    expected = LogisticRegression if refit == "logistic" else type(refit)
+    assert type(model.head_) is expected
+    assert hasattr(model, "predict_proba") == hasattr(model.head_, "predict_proba")
+    assert model.head_.coef_.shape == (1 if n_classes == 2 else 3, 8)
+    assert hasattr(method("GBMix", refit=refit), "predict_proba") == hasattr(model, "predict_proba")
+
+
+@pytest.mark.parametrize("refit", [GaussianNB(), SVC(kernel="linear")])
+def test_a_head_without_weights_of_its_own_is_refused(refit):
+    X, y, s = problem()
+    with pytest.raises(TypeError, match=r"refit must be a linear classifier.*coef_"):
+        method("GBMix", refit=refit).fit(X, y, s)
+
+
+def test_too_little_to_refit_on_is_found_before_training():
+    X, y, s = problem(8)
+    recorder = Recorder().initialize()
+    with (
+        pytest.warns(SmallCellWarning),
+        pytest.raises(ValueError, match=r"at least two classes.*refit=None"),
+    ):
+        method("GBMix", refit="logistic", callbacks=[recorder]).fit(X, y, s)
+    assert recorder.epochs == 0
+
+
+# ---------------------------------------------------------------------------- selection
+
+
+def order_of_epochs(model):
+    table = model.history_
+    return list(zip(table["worst_group_accuracy"], table["mean_group_accuracy"], strict=True))
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_epoch_is_kept(name, seed):
+    X, y, s = problem(300, seed=seed)
+    X[:, :2] /= 3  # hard enough for the epochs to differ
+    recorder = Recorder()
+    model = method(name, max_epochs=8, lr=0.1, random_state=seed, callbacks=[recorder])
+    model.set_params(refit=None).fit(X, y, s)
+    scores = order_of_epochs(model)
+    assert model.best_epoch_ == scores.index(max(scores)) + 1  # the first of equals
+    assert [i + 1 for i, best in enumerate(model.history_["best"]) if best][-1] == model.best_epoch_
+    kept = recorder.states[model.best_epoch_ - 1]
+    for name_, value in model.net_.raw_module.state_dict().items():
+        assert torch.equal(value, kept[name_])
+
+
+def test_ties_of_the_worst_group_go_to_the_better_mean():
+    X, y, s = problem(100, seed=2)
+    X[:, :2] /= 4  # hard, with few samples to judge by
+    model = method("ERM", max_epochs=12, patience=None).fit(X, y, s)
+    worst = model.history_["worst_group_accuracy"]
+    tied = model.history_[worst == worst.max()]
+    assert len(tied) > 1
+    assert tied["mean_group_accuracy"].nunique() > 1
+    assert model.best_epoch_ == tied.sort_values("epoch")["mean_group_accuracy"].idxmax() + 1
+
+
+def test_patience_ends_the_training():
+    X, y, s = problem()
+    model = method("GBMix", max_epochs=50, patience=2).fit(X, y, s)
+    assert len(model.history_) == model.best_epoch_ + 2
+    assert len(method("GBMix", max_epochs=30, patience=None).fit(X, y, s).history_) == 30
+
+
+def test_without_validation_the_last_epoch_is_kept():
+    X, y, s = problem()
+    recorder = Recorder()
+    model = method("GBMix", validation_fraction=None, max_epochs=12, callbacks=[recorder])
+    model.set_params(patience=1).fit(X, y, s)
+    assert model.best_epoch_ == len(model.history_) == 12
+    assert "worst_group_accuracy" not in model.history_
+    head = model.net_.raw_module.head.weight
+    assert torch.equal(head.detach(), recorder.states[-1]["head.weight"])
+
+
+def test_given_validation_data_choose_the_epoch():
+    X, y, s = problem(300)
+    X_val, y_val, s_val = problem(120, seed=5)
+    labels = np.array(["no", "yes"])
+    X_val[:, :2] /= 3
+    recorder = Recorder()
+    model = method("ERM", max_epochs=6, callbacks=[recorder], patience=None)
+    model.fit(X, labels[y], s, X_val=X_val, y_val=labels[y_val], groups_val=s_val)
+    assert (model.group_table_["count"] == 75).all()  # all of it was trained on
+    for epoch, state in enumerate(recorder.states):
+        predicted = (X_val @ state["head.weight"].numpy().T + state["head.bias"].numpy()).argmax(1)
+        worst = worst_group_accuracy_score(y_val, predicted, groups=s_val)
+        assert model.history_["worst_group_accuracy"][epoch] == pytest.approx(worst)
+    assert "accuracy[yes, group=1]" in model.history_
+
+
+def test_without_validation_groups_the_worst_class_chooses():
+    X, y, s = problem(300)
+    with pytest.warns(MissingGroupsWarning, match="Give groups_val as well") as caught:
+        model = method("ERM").fit(X, y, s, X_val=X, y_val=y)
+    assert caught[0].filename == __file__
+    accuracies = model.history_[["accuracy[0, group=all]", "accuracy[1, group=all]"]]
+    assert model.history_["worst_group_accuracy"].tolist() == accuracies.min(axis=1).tolist()
+
+
+def test_the_history_has_a_row_for_each_epoch():
+    X, y, s = problem(n_classes=3)
+    model = method("GBMix", max_epochs=4, lr_schedule="cosine", lr=0.1).fit(X, y, s)
+    table = model.history_
+    assert table["epoch"].tolist() == [1, 2, 3, 4]
+    assert table["lr"].tolist() == pytest.approx(
+        [0.05 * (1 + np.cos(np.pi * epoch / 4)) for epoch in range(4)]
+    )
+    cells = [f"{c}, group={v}" for c in range(3) for v in range(2)]
+    accuracy = table[[f"accuracy[{cell}]" for cell in cells]].to_numpy()
+    assert accuracy.min(1) == pytest.approx(table["worst_group_accuracy"])
+    assert accuracy.mean(1) == pytest.approx(table["mean_group_accuracy"])
+    assert np.ptp(accuracy, axis=1) == pytest.approx(table["robust_gap"])
+    shares = table[[f"target_share[{cell}]" for cell in cells]].to_numpy()
+    assert shares.sum(1) == pytest.approx(1)
+    assert table["target"].tolist() == [cells[i] for i in shares.argmax(1)]
+    assert np.isfinite(table[["train_loss", "valid_loss", "dur"]]).all(axis=None)
+    assert "target" not in method("ERM").fit(X, y, s).history_
+
+
+def test_the_step_schedule_falls_to_a_tenth_after_each_third():
+    X, y, s = problem()
+    model = method("ERM", max_epochs=6, lr_schedule="step", lr=0.1, patience=None).fit(X, y, s)
+    assert model.history_["lr"].tolist() == pytest.approx([0.1] * 2 + [0.01] * 2 + [0.001] * 2)
+
+
+# ---------------------------------------------------------------------------- losses that explode
+
+
+@pytest.mark.parametrize("validation_fraction", [0.2, None])
+def test_a_loss_that_explodes_at_once_is_an_error_with_a_cure(validation_fraction):
+    X, y, s = problem()
+    model = method("GBMix", lr=1e35, validation_fraction=validation_fraction)
+    with pytest.raises(NonFiniteLossError, match=r"first epoch.*Lower lr.*StandardScaler"):
+        model.fit(X, y, s)
+    assert not hasattr(model, "head_")
+
+
+@pytest.mark.parametrize("validation_fraction", [0.2, None])
+def test_a_loss_that_explodes_later_keeps_the_best_epoch(validation_fraction):
+    X, y, s = problem()
+    options = {"validation_fraction": validation_fraction, "patience": None}
+    model = method("GBMix", max_epochs=10, **options, callbacks=[AtEpoch(3, explode)])
+    with pytest.warns(NonFiniteLossWarning, match=r"epoch 4.*Lower lr"):
+        model.fit(X, y, s)
+    assert len(model.history_) == 4
+    calm = method("GBMix", max_epochs=3, **options).fit(X, y, s)
+    assert model.best_epoch_ == calm.best_epoch_
+    assert np.array_equal(model.head_.coef_, calm.head_.coef_)
+
+
+def test_weights_that_explode_in_the_very_last_step_are_not_kept():
+    """The loss of an epoch is computed before its last step."""
+    X, y, s = problem()
+    model = method("ERM", lr=1e38, max_epochs=1, batch_size=200, validation_fraction=None)
+    with pytest.raises(NonFiniteLossError, match="weights became infinite"):
+        model.fit(X * 100, y, s)
+
+
+# ---------------------------------------------------------------------------- callbacks, progress
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_callbacks_see_every_batch_and_epoch(name):
+    X, y, s = problem(200)
+    recorder = Recorder()
+    model = method(name, refit=None, batch_size=48, callbacks=[recorder]).fit(X, y, s)
+    assert recorder.epochs == 3
+    assert recorder.batches == 3 * 4  # 160 in training
+    assert model.history_["train_loss"][0] == pytest.approx(np.mean(recorder.losses[:4]), rel=1e-5)
+    assert [len(epoch["batches"]) for epoch in model.net_.history] == [4, 4, 4]
+
+
+def test_callbacks_change_nothing_by_watching():
+    X, y, s = problem()
+    watched = method("GBMix", callbacks=[Recorder()]).fit(X, y, s)
+    assert np.array_equal(watched.head_.coef_, method("GBMix").fit(X, y, s).head_.coef_)
+
+
+def test_early_stopping_by_the_worst_group():
+    X, y, s = problem()
+    stopping = EarlyStopping(
+        monitor="worst_group_accuracy", patience=3, lower_is_better=False, sink=lambda _: None
+    )
+    model = method("GBMix", max_epochs=60, patience=None, callbacks=[stopping]).fit(X, y, s)
+    worst = model.history_["worst_group_accuracy"]
+    assert len(worst) < 60
+    assert worst[:-3].max() >= worst[-3:].max()
+
+
+def test_gradients_can_be_clipped():
+    X, y, s = problem()
+    clipping = GradientNormClipping(gradient_clip_value=1e-9)
+    options = {"momentum": 0.0, "weight_decay": 0.0, "optimizer": "sgd"}
+    clipped = method("ERM", callbacks=[clipping], **options).fit(X, y, s)
+    once = method("ERM", callbacks=[clipping], max_epochs=1, **options).fit(X, y, s)
+    free = method("ERM", **options).fit(X, y, s)
+    assert clipped.head_.coef_ == pytest.approx(once.head_.coef_, abs=1e-6)
+    assert abs(free.head_.coef_ - once.head_.coef_).max() > 1e-3
+
+
+def test_verbose_prints_a_line_for_each_epoch(capsys):
+    X, y, s = problem()
+    method("GBMix").fit(X, y, s)
+    assert capsys.readouterr().out == ""
+    method("GBMix", verbose=1).fit(X, y, s)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for number, line in enumerate(lines, 1):
+        assert line.startswith(f"epoch {number}/3  loss ")
+        for part in ("worst group", "gap", "average", "target", "left"):
+            assert part in line
+    assert lines[0].endswith("*")
+
+
+def test_the_logger_has_the_lines_in_any_case(caplog):
+    X, y, s = problem()
+    with caplog.at_level(logging.INFO, logger="gbmix_sklearn"):
+        method("ERM", validation_fraction=None).fit(X, y, s)
+    assert [record.name for record in caplog.records] == ["gbmix_sklearn"] * 3
+    assert "worst group" not in caplog.text
+
+
+# ---------------------------------------------------------------------------- ablations, precision
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"categorize": False},
+        {"mix": False},
+        {"categorize": False, "mix": False},
+        {"k": "cells"},
+        {"k": 3},
+        {"mix_granularity": "pair"},
+        {"mix_granularity": "batch"},
+        {"target_smoothing": 0.9},
+        {"alpha": 0.2},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_training_and_learns(parameters):
+    X, y, s = problem(n_classes=3)
+    model = method("GBMix", max_epochs=20, **parameters).fit(X, y, s)
+    assert model.score(X, y) > 0.85
+    plain = method("GBMix", max_epochs=20).fit(X, y, s)
+    assert not np.array_equal(model.head_.coef_, plain.head_.coef_)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("hidden_units", [(), (8,)])
+@pytest.mark.parametrize("name", METHODS)
+def test_lower_precisions_train_to_nearly_the_same(name, hidden_units, precision):
+    X, y, s = problem()
+    options = {"hidden_units": hidden_units, "refit": None, "max_epochs": 10}
+    low = method(name, precision=precision, **options).fit(X, y, s)
+    full = method(name, precision="fp32", **options).fit(X, y, s)
+    assert not np.array_equal(low.head_.coef_, full.head_.coef_)
+    assert abs(low.predict_proba(X) - full.predict_proba(X)).mean() < 0.05
+    assert low.score(X, y) > 0.9
+    assert low.net_.raw_module.head.weight.dtype == torch.float32
+
+
+def test_sizes_may_be_of_any_integer_kind():
+    X, y, s = problem()
+    model = ERMClassifier(**FAST, hidden_units=np.array([4, 3]), batch_size=np.int64(16))
+    assert model.fit(X, y, s).head_.coef_.shape == (1, 3)

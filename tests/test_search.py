@@ -1,0 +1,199 @@
+"""The classifiers inside scikit-learn's searches, pipelines and cross-validation."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gbmix_sklearn import (
+    MissingGroupsWarning,
+    SubgroupStratifiedKFold,
+    make_group_scorer,
+    subgroup_train_test_split,
+    worst_group_accuracy_score,
+    worst_group_accuracy_scorer,
+)
+from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.exceptions import MissingGroupsError
+
+from .estimators.problems import frame, method, problem
+
+FOLDS = SubgroupStratifiedKFold(3)
+GRID = {"gbmixclassifier__alpha": [0.2, 2.0], "gbmixclassifier__lr": [1e-5, 0.05]}
+SEARCH = {"scoring": worst_group_accuracy_scorer, "cv": FOLDS, "error_score": "raise"}
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+@pytest.fixture
+def routing_on():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.fixture
+def data():
+    return problem(240)
+
+
+def pipeline(**parameters):
+    return make_pipeline(StandardScaler(), method("GBMix", **parameters))
+
+
+def by_hand(estimator, X, y, groups):
+    """The scores of each fold without any of scikit-learn's machinery."""
+    scores = []
+    for train, test in FOLDS.split(X, y, groups):
+        scaler = StandardScaler().fit(X[train])
+        model = clone(estimator[-1]).fit(scaler.transform(X[train]), y[train], groups[train])
+        predicted = model.predict(scaler.transform(X[test]))
+        scores.append(worst_group_accuracy_score(y[test], predicted, groups=groups[test]))
+    return scores
+
+
+@pytest.mark.usefixtures("routing_on")
+class TestRoutingOn:
+    def test_groups_reach_the_classifier_the_scorer_and_the_splitter(self, data):
+        X, y, s = data
+        search = GridSearchCV(pipeline(), GRID, **SEARCH).fit(X, y, groups=s)
+        for row, parameters in enumerate(search.cv_results_["params"]):
+            scores = [search.cv_results_[f"split{fold}_test_score"][row] for fold in range(3)]
+            assert scores == pytest.approx(by_hand(pipeline().set_params(**parameters), X, y, s))
+        assert search.best_params_["gbmixclassifier__lr"] == 0.05
+        best = search.best_estimator_[-1]
+        assert best.group_table_.index.tolist() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        expected = worst_group_accuracy_score(y, search.predict(X), groups=s)
+        assert search.score(X, y, groups=s) == expected
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: RandomizedSearchCV(pipeline(), GRID, n_iter=2, random_state=0, **SEARCH),
+            lambda: HalvingGridSearchCV(
+                pipeline(), GRID, random_state=0, min_resources=120, **SEARCH
+            ),
+        ],
+        ids=["randomized", "halving"],
+    )
+    def test_other_searches(self, make, data):
+        X, y, s = data
+        search = make().fit(X, y, groups=s)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        assert len(search.best_estimator_[-1].group_table_) == 4
+
+    def test_two_processes_do_as_one(self, data):
+        X, y, s = data
+        one, two = (
+            GridSearchCV(
+                pipeline(), {"gbmixclassifier__alpha": [0.2, 2.0]}, n_jobs=n_jobs, **SEARCH
+            ).fit(X, y, groups=s)
+            for n_jobs in (1, 2)
+        )
+        for fold in range(3):
+            name = f"split{fold}_test_score"
+            assert one.cv_results_[name].tolist() == two.cv_results_[name].tolist()
+
+    @every_method
+    def test_cross_validation(self, name, data):
+        X, y, s = data
+        model = make_pipeline(StandardScaler(), method(name))
+        results = cross_validate(model, X, y, params={"groups": s}, return_estimator=True, **SEARCH)
+        assert results["test_score"] == pytest.approx(by_hand(model, X, y, s))
+        for fitted in results["estimator"]:
+            assert len(fitted[-1].group_table_) == 4
+        predicted = cross_val_predict(model, X, y, params={"groups": s}, cv=FOLDS)
+        assert predicted.shape == (240,)
+
+    def test_nested_cross_validation(self, data):
+        X, y, s = data
+        inner = GridSearchCV(pipeline(), {"gbmixclassifier__lr": [1e-5, 0.05]}, **SEARCH)
+        results = cross_validate(inner, X, y, params={"groups": s}, return_estimator=True, **SEARCH)
+        assert (results["test_score"] > 0.5).all()
+        for search in results["estimator"]:
+            assert search.best_params_ == {"gbmixclassifier__lr": 0.05}
+
+    def test_cells_as_groups_are_an_error_inside_a_search(self, data):
+        X, y, s = data
+        with pytest.raises(ValueError, match="one class only"):
+            GridSearchCV(pipeline(), GRID, **SEARCH).fit(X, y, groups=2 * y + s)
+
+    def test_a_split_and_a_fit_with_text_everywhere(self, data):
+        X, y, s = data
+        text = np.array(["no", "yes"])[y], np.array(["f", "m"])[s]
+        X_train, X_test, y_train, y_test, s_train, s_test = subgroup_train_test_split(
+            X, *text, random_state=0
+        )
+        search = GridSearchCV(pipeline(), GRID, **SEARCH).fit(X_train, y_train, groups=s_train)
+        assert search.score(X_test, y_test, groups=s_test) > 0.7
+
+
+class TestRoutingOff:
+    def test_group_columns_do_without_routing(self):
+        X, y = frame(240)
+        X = X.drop(columns="age")
+        scorer = make_group_scorer("worst_group_accuracy", group_columns="sex")
+        folds = SubgroupStratifiedKFold(3, group_columns="sex")
+        model = method("GBMix", group_columns="sex")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            search = GridSearchCV(
+                model, {"lr": [1e-5, 0.05]}, scoring=scorer, cv=folds, error_score="raise"
+            ).fit(X, y)
+        assert search.best_params_ == {"lr": 0.05}
+        assert search.best_estimator_.group_table_.index.names == ["target", "sex"]
+        score = worst_group_accuracy_score(y, search.predict(X), groups=X["sex"])
+        assert search.score(X, y) == score
+
+    def test_groups_that_reach_only_the_splitter_never_train_or_score_silently(self, data):
+        X, y, s = data
+        with (
+            pytest.warns(MissingGroupsWarning, match="enable_metadata_routing"),
+            pytest.raises(MissingGroupsError, match="enable_metadata_routing"),
+        ):
+            GridSearchCV(pipeline(), GRID, **SEARCH).fit(X, y, groups=s)
+
+    def test_without_error_score_raise_the_scores_are_nan_and_not_a_number_made_up(self, data):
+        X, y, s = data
+        options = SEARCH | {"error_score": np.nan}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            search = GridSearchCV(pipeline(), GRID, **options).fit(X, y, groups=s)
+        assert np.isnan(search.cv_results_["mean_test_score"]).all()
+        categories = {warning.category for warning in caught}
+        assert MissingGroupsWarning in categories
+
+    def test_a_pipeline_takes_groups_by_the_step(self, data):
+        X, y, s = data
+        model = pipeline().fit(X, y, gbmixclassifier__groups=s)
+        scaled = StandardScaler().fit_transform(X)
+        assert np.array_equal(model[-1].head_.coef_, clone(model[-1]).fit(scaled, y, s).head_.coef_)
+
+    @every_method
+    def test_checkpoints_of_the_folds_do_not_meet(self, name, data, tmp_path):
+        X, y, s = data
+        for directory in (None, tmp_path):
+            results = cross_validate(
+                method(name, checkpoint_dir=directory),
+                X,
+                y,
+                params={"groups": s},
+                cv=FOLDS.split(X, y, s),
+                scoring="accuracy",
+                error_score="raise",
+            )["test_score"]
+            if directory is None:
+                expected = results
+        assert (results == expected).all()
+        assert len(list(tmp_path.iterdir())) == 3
