@@ -69,6 +69,7 @@ class TrainingSource:
         self.s = torch.from_numpy(s).to(x.device)
         self.sampler = sampler
         self.rng = rng
+        self._buffer = self.x.new_empty((0, *x.shape[1:]))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,9 +100,10 @@ class TrainingSource:
         """Inputs of each step, for rows of shape (n_steps, batch)."""
         n_steps, batch = rows.shape
         steps = min(max(1, _CHUNK_BYTES // (batch * 4 * self.x[:1].numel())), n_steps)
-        buffer = self.x.new_empty((steps * batch, *self.x.shape[1:]))
+        if len(self._buffer) < steps * batch:  # once: fresh memory costs more than the copy
+            self._buffer = self.x.new_empty((steps * batch, *self.x.shape[1:]))
         for some in rows.split(steps):
-            x = torch.index_select(self.x, 0, some.flatten(), out=buffer[: some.numel()])
+            x = torch.index_select(self.x, 0, some.flatten(), out=self._buffer[: some.numel()])
             yield from x.float().split(batch)
 
 
