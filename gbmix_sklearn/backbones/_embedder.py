@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from numbers import Integral
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from ._cache import EmbeddingCache, open_cache
+from ._embedding import embed
 from ._images import Images
 from ._models import Backbone, load_backbone
 from ._progress import Progress
@@ -38,23 +41,46 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Resize the short side of every image to this many pixels and take the centre square;
         images that are such squares already pass untouched. None does what the backbone's own
         evaluation does, which may cut off a margin.
-    batch_size : int, default=64
-        Images embedded at once.
+    batch_size : int or "auto", default="auto"
+        Images embedded at once; ``"auto"`` finds it from the memory: at most 64, on GPUs 256. Where
+        the memory turns out to be too small, the batch is halved.
     device : str or torch.device, default="auto"
         Where to compute; ``"auto"`` takes a GPU where there is one.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
         ``"auto"`` is bf16 on GPUs that compute in it, and fp32 elsewhere.
     image_root : str or path-like, default=None
         Folder that relative paths in X start from; None is the working directory.
+    image_column : str, default=None
+        Where X is a DataFrame or a ``datasets.Dataset``, the column with the images or their paths.
+        None takes the only one.
+    cache_dir : str or path-like, default=None
+        Folder where embeddings are kept, made if it is missing. Images that any script embedded
+        before, with this folder and an equal backbone, are looked up. None keeps nothing.
     verbose : int, default=0
         Above 0, a line on stderr shows the progress.
 
     Notes
     -----
-    X is a uint8 array (n, height, width, 3) or (n, height, width), memory maps included, or a
-    list, Series or array of file paths or PIL images. Images are turned upright by their EXIF
-    orientation and read as RGB: grey is repeated, transparency dropped, 16-bit grey cut to its
-    upper 8 bits.
+    X is one of
+
+    - a uint8 array (n, height, width, 3) or (n, height, width), memory maps included;
+    - a list, Series or array of file paths or PIL images, or a DataFrame with such a column;
+    - a torch ``Dataset`` of PIL images, uint8 arrays (height, width, 3) or uint8 tensors
+      (3, height, width), or of tuples that begin with one;
+    - a ``datasets.Dataset`` with an image column. Its stored files are read; its format and
+      transforms are left aside.
+
+    Images are turned upright by their EXIF orientation and read as RGB: grey is repeated,
+    transparency dropped, 16-bit grey cut to its upper 8 bits. They are read batch by batch, so
+    that memory does not grow with their number. scikit-learn cannot split a ``datasets.Dataset``:
+    in a search, pass its column, ``dataset["image"]``.
+
+    The cache knows an image by its content, the bytes of a file or the pixels of an array, and a
+    backbone by the content of its weights, its preprocessing and precision and the version of
+    timm. So rows may be moved, files renamed, and folds drawn at will: each different image goes
+    through the model once. Several processes may use a folder at once; what a
+    killed one had embedded, up to half a minute ago, is kept. Delete the folder, or the part of it
+    that is named after a backbone, to free the space: 4 bytes per image and feature.
 
     The model is kept by the process and not by the embedder: clones share it, and a pickle holds
     the parameters alone.
@@ -69,6 +95,12 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     (5, 512)
     >>> embedder.get_feature_names_out()[:2]
     array(['timmembedder0', 'timmembedder1'], dtype=object)
+
+    With a cache, a search over the steps behind the embedder embeds each image once:
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> pipe = make_pipeline(TimmEmbedder(cache_dir="cache"), LogisticRegression())
     """
 
     def __init__(
@@ -77,10 +109,12 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         pretrained: bool | str | os.PathLike[str] = True,
         image_size: int | None = None,
-        batch_size: int = 64,
+        batch_size: int | Literal["auto"] = "auto",
         device: str | torch.device = "auto",
         precision: str = "auto",
         image_root: str | os.PathLike[str] | None = None,
+        image_column: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ):
         self.backbone = backbone
@@ -90,6 +124,8 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.device = device
         self.precision = precision
         self.image_root = image_root
+        self.image_column = image_column
+        self.cache_dir = cache_dir
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> TimmEmbedder:
@@ -97,8 +133,8 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, height, width[, 3])
-            Images or their paths.
+        X : array-like or dataset of n_samples images or paths
+            The images, see the Notes.
         y : None
             Ignored.
 
@@ -116,7 +152,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         WeightsNotFoundError
             If pretrained weights are neither on this machine nor to be downloaded.
         """
-        Images(X, self.image_root)
+        self._images(X)
         self._load()
         return self
 
@@ -125,8 +161,8 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, height, width[, 3])
-            Images or their paths.
+        X : array-like or dataset of n_samples images or paths
+            The images, see the Notes.
 
         Returns
         -------
@@ -140,25 +176,32 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ValueError
             If an image is broken; the message names row and file.
         """
-        images = Images(X, self.image_root)
+        images = self._images(X)
         backbone = self._load()
         progress = Progress(type(self).__name__, len(images), self.verbose)
-        embeddings = np.empty((len(images), backbone.n_features), dtype=np.float32)
-        done = 0
-        for batch in backbone.embed(images, self.batch_size):
-            embeddings[done : done + len(batch)] = batch
-            done += len(batch)
-            progress.update(done)
-        return embeddings
+        return embed(
+            backbone,
+            images,
+            batch_size=None if self.batch_size == "auto" else int(self.batch_size),
+            cache=self._open_cache(backbone),
+            update=progress.update,
+        )
+
+    def _images(self, X: Any) -> Images:
+        return Images(X, self.image_root, self.image_column)
+
+    def _open_cache(self, backbone: Backbone) -> EmbeddingCache | None:
+        if self.cache_dir is None:
+            return None
+        name = f"{backbone.name}-{backbone.fingerprint}"
+        return open_cache(Path(self.cache_dir).expanduser() / name, backbone.n_features)
 
     def _load(self) -> Backbone:
-        for name in ("image_size", "batch_size"):
+        for name, other in (("image_size", None), ("batch_size", "auto")):
             value = getattr(self, name)
-            optional = name == "image_size" and value is None
-            if not optional and (
-                not isinstance(value, Integral) or isinstance(value, bool) or value < 1
-            ):
-                raise ValueError(f"{name} must be a positive integer; got {value!r}")
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if value != other and not (whole and value >= 1):
+                raise ValueError(f"{name} must be a positive integer or {other!r}; got {value!r}")
         return load_backbone(
             self.backbone,
             pretrained=self.pretrained,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,14 @@ from torch import nn
 
 from .._device import resolve_device, resolve_precision
 from ._efficientnet_lite import find_lite_weights, is_lite, rename_lite_keys
-from ._images import Images
+from ._memory import measure_image_bytes
 from ._preprocess import Preprocess
 from ._weights import check_hub, load_weights, read_weights, weights_not_found
 
 __all__ = ["Backbone", "create_model", "load_backbone"]
+
+# one model for all threads that ask at once; also, weights are drawn from a seed of the process
+_LOADING = RLock()
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Backbone:
 
     Attributes
     ----------
+    name : str
+        The architecture: timm's name without a tag.
     model : nn.Module
         From normalised images to embeddings.
     preprocess : Preprocess
@@ -41,44 +46,45 @@ class Backbone:
         Where the model is.
     dtype : torch.dtype
         The type that it computes in.
+    image_bytes : int
+        Estimate of the memory that one more image takes.
     """
 
+    name: str
     model: nn.Module
     preprocess: Preprocess
     n_features: int
     device: torch.device
     dtype: torch.dtype
+    image_bytes: int
 
-    def embed(self, images: Images, batch_size: int) -> Iterator[np.ndarray]:
-        """Embed images, a batch at a time; threads prepare the next while the model works.
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that an embedding depends on besides the image: equal means equal.
+
+        The device is not part of it, nor the classifier, nor where the weights came from.
+        """
+        model = (timm.__version__, self.name, self.preprocess.recipe, str(self.dtype))
+        content = hashlib.sha256(repr(model).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            content.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return content.hexdigest()[:32]
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embed prepared images.
 
         Parameters
         ----------
-        images : Images
-            The images.
-        batch_size : int
-            How many to embed at once.
+        pixels : Tensor of shape (n, height, width, 3), dtype uint8
+            The images, as :meth:`Preprocess.load` gives them.
 
-        Yields
-        ------
-        ndarray of shape (n_samples_in_batch, n_features), dtype float32
-            The embeddings, in order.
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            The embeddings, on the device and in the type that it computes in.
         """
-        starts = range(0, len(images), batch_size)
-        batches = [range(start, min(start + batch_size, len(images))) for start in starts]
-        pool = ThreadPoolExecutor(thread_name_prefix="gbmix-images")
-        try:
-            ahead = self.preprocess.start(images, batches[0], pool)
-            for following in [*batches[1:], None]:
-                pixels = ahead()
-                if following is not None:
-                    ahead = self.preprocess.start(images, following, pool)
-                yield self._forward(self.preprocess.normalize(pixels, self.device))
-        finally:  # after a broken image the rest need not be read
-            pool.shutdown(cancel_futures=True)
-
-    def _forward(self, batch: torch.Tensor) -> np.ndarray:
-        return _forward(self.model, batch, self.dtype).float().cpu().numpy()
+        return _forward(self.model, self.preprocess.normalize(pixels, self.device), self.dtype)
 
 
 @torch.inference_mode()
@@ -125,13 +131,15 @@ def load_backbone(
     place = resolve_device(device)
     dtype = resolve_precision(precision, place)
     if isinstance(pretrained, bool | np.bool_):
-        return _load(backbone, bool(pretrained), None, image_size, place, dtype)
+        with _LOADING:
+            return _load(backbone, bool(pretrained), None, image_size, place, dtype)
     if not isinstance(pretrained, str | os.PathLike):
         raise TypeError(f"pretrained must be True, False or a path; got {pretrained!r}")
     path = Path(pretrained).absolute()
     # the stamp notices when the file at a path is replaced
     stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
-    return _load(backbone, str(path), stamp, image_size, place, dtype)
+    with _LOADING:
+        return _load(backbone, str(path), stamp, image_size, place, dtype)
 
 
 @lru_cache(maxsize=4)
@@ -151,7 +159,9 @@ def _load(
         if model.pretrained_cfg["fixed_input_size"]:
             _resize_input(model, preprocess.size)
         model.to(device, memory_format=torch.channels_last)
-        features = _forward(model, torch.zeros(1, 3, *preprocess.size, device=device), dtype)
+        image = torch.zeros(1, 3, *preprocess.size, device=device)
+        features = _forward(model, image, dtype)
+        image_bytes = measure_image_bytes(model, image)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"the backbone {backbone!r} cannot embed images of size {preprocess.size}: {error}"
@@ -161,7 +171,8 @@ def _load(
             f"the backbone {backbone!r} yields no vector for an image, but an array of shape "
             f"{tuple(features.shape[1:])}"
         )
-    return Backbone(model, preprocess, features.shape[1], device, dtype)
+    name = backbone.partition(".")[0]
+    return Backbone(name, model, preprocess, features.shape[1], device, dtype, image_bytes)
 
 
 def _resize_input(model: Any, size: tuple[int, int]) -> None:

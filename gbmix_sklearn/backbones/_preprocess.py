@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 
-from ._images import Images
+from ._images import Images, Picture
 
 __all__ = ["Preprocess"]
 
@@ -32,6 +32,8 @@ class Preprocess:
         From a PIL image to uint8 pixels, channels first.
     mean, std : tuple of float
         Of the normalisation, for pixels from 0 to 1.
+    recipe : str
+        All of this in words: equal where the same images give the same input.
     """
 
     size: tuple[int, int]
@@ -39,6 +41,7 @@ class Preprocess:
     resize: Callable[[Image.Image], Any]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    recipe: str
 
     @classmethod
     def of(cls, model: nn.Module, image_size: int | None = None) -> Preprocess:
@@ -69,36 +72,43 @@ class Preprocess:
             resize=create_transform(**config, is_training=False, use_prefetcher=True),
             mean=config["mean"],
             std=config["std"],
+            recipe=json.dumps(config, sort_keys=True),
         )
 
-    def start(self, images: Images, rows: range, pool: Executor) -> Callable[[], torch.Tensor]:
-        """Begin to prepare a batch in the background.
+    def load(self, images: Images, rows: Sequence[int]) -> torch.Tensor:
+        """Read and prepare some images.
 
         Parameters
         ----------
         images : Images
             All images.
-        rows : range
-            Those of the batch.
-        pool : Executor
-            Threads that decode and resize.
+        rows : sequence of int
+            The positions of those to prepare, in any order.
 
         Returns
         -------
-        callable
-            Waits for the batch and returns its uint8 pixels, (n, height, width, 3).
+        Tensor of shape (n_rows, height, width, 3), dtype uint8
+            Their pixels.
         """
         stack = images.stack
-        if stack is not None and self.keeps_exact and stack.shape[1:3] == self.size:
-            return lambda: _pixels(stack[rows.start : rows.stop])
-        parts: list[Future[torch.Tensor]] = [
-            pool.submit(lambda row: self.pixels(images.rgb(row)), row) for row in rows
-        ]
-        return lambda: torch.stack([part.result() for part in parts])
+        if stack is not None and self.passes(images):
+            if isinstance(rows, range) and rows.step == 1:
+                return _pixels(stack[rows.start : rows.stop])
+            return _pixels(stack[np.asarray(rows)])
+        return torch.stack([self.pixels(images[row]) for row in rows])
 
-    def pixels(self, image: Image.Image) -> torch.Tensor:
-        """Resize and crop one RGB image to uint8 pixels, (height, width, 3)."""
-        return torch.as_tensor(np.asarray(self.resize(image))).permute(1, 2, 0)
+    def pixels(self, picture: Picture) -> torch.Tensor:
+        """Decode, resize and crop one image to uint8 pixels, (height, width, 3)."""
+        if isinstance(picture.data, np.ndarray) and self._keeps(picture.data):
+            return _pixels(picture.data[np.newaxis])[0]
+        return torch.as_tensor(np.asarray(self.resize(picture.rgb()))).permute(1, 2, 0)
+
+    def passes(self, images: Images) -> bool:
+        """Tell whether the images are one array whose pixels stay as they are."""
+        return images.stack is not None and self._keeps(images.stack[0])
+
+    def _keeps(self, pixels: np.ndarray) -> bool:
+        return self.keeps_exact and pixels.shape[:2] == self.size
 
     def normalize(self, pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
         """Normalise a batch on the device.

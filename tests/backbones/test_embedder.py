@@ -4,6 +4,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-from gbmix_sklearn.backbones import TimmEmbedder, _models, load_backbone
+from gbmix_sklearn.backbones import TimmEmbedder, _memory, _models, load_backbone
 
 SIZE = 32
 
@@ -91,6 +92,47 @@ def test_the_same_image_may_stand_in_many_rows(X, tmp_path):
 @pytest.mark.parametrize("batch_size", [1, 4, 11, 100])
 def test_batches_do_not_matter(X, expected, batch_size):
     close(embedder(batch_size=batch_size).transform(X), expected)
+
+
+def test_where_the_device_is_too_small_batches_are_halved(X, expected, monkeypatch):
+    model = load_backbone("resnet10t", pretrained=False, image_size=SIZE).model
+    forward, tried = type(model).forward, []
+
+    def limited(self, batch):
+        tried.append(len(batch))
+        if len(batch) > 3:
+            raise torch.cuda.OutOfMemoryError("simulated")
+        return forward(self, batch)
+
+    monkeypatch.setattr(type(model), "forward", limited)
+    close(embedder().transform(X), expected)
+    assert tried == [11, 5, 2, 2, 2, 2, 2, 1]
+    tried.clear()
+    embedder(batch_size=4).transform(X)
+    assert tried == [4, 2, 2, 2, 2, 2, 1], "learnt once per call"
+    monkeypatch.setattr(
+        type(model), "forward", lambda *_: (_ for _ in ()).throw(RuntimeError("else"))
+    )
+    with pytest.raises(RuntimeError, match="else"):
+        embedder().transform(X)
+
+
+def test_batch_size_follows_the_memory(monkeypatch):
+    cpu = torch.device("cpu")
+    assert _memory.find_batch_size(1, cpu) == 64
+    monkeypatch.setattr(_memory, "available_memory", lambda: 400 << 20)
+    assert _memory.find_batch_size(9 << 20, cpu) == 8
+    assert _memory.find_batch_size(9 << 30, cpu) == 1
+    small, large = (load_backbone("resnet10t", pretrained=False, image_size=s) for s in (32, 64))
+    assert large.image_bytes > 3 * small.image_bytes
+
+
+def test_threads_share_one_model(X, expected):
+    _models._load.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: embedder().transform(X), range(4)):
+            close(result, expected)
+    assert _models._load.cache_info().misses == 1
 
 
 def test_order_and_company_do_not_matter(X, expected):
@@ -192,9 +234,9 @@ def test_init_only_stores_parameters():
     ("parameters", "message"),
     [
         ({"backbone": "resnet_18"}, "did you mean"),
-        ({"image_size": 0}, "image_size must be a positive integer; got 0"),
+        ({"image_size": 0}, "image_size must be a positive integer or None; got 0"),
         ({"image_size": 32.5}, "image_size must be a positive integer"),
-        ({"batch_size": None}, "batch_size must be a positive integer; got None"),
+        ({"batch_size": None}, "batch_size must be a positive integer or 'auto'; got None"),
         ({"batch_size": True}, "batch_size must be a positive integer"),
         ({"device": "gpu"}, "device must be 'auto' or"),
         ({"device": "cuda:99"}, "device must be 'auto' or"),

@@ -1,15 +1,20 @@
 """Every form and mode of image is read as upright 8-bit RGB, or refused by name."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from torch.utils.data import Dataset, IterableDataset, Subset
 
-from gbmix_sklearn.backbones._images import Images, to_rgb
+from gbmix_sklearn.backbones._images import Images
+from gbmix_sklearn.backbones._rgb import to_rgb
 
 
 @pytest.fixture
@@ -112,6 +117,137 @@ def test_relative_paths_start_at_the_root(pixels, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     for item, root in [("a.png", tmp_path), ("a.png", str(tmp_path)), (tmp_path / "a.png", "/x")]:
         np.testing.assert_array_equal(np.asarray(Images([item], root).rgb(0)), pixels)
+
+
+class Lazy(Dataset):
+    """A dataset that notes what it was asked for."""
+
+    def __init__(self, items):
+        self.items, self.read = items, []
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, row):
+        self.read.append(row)
+        return self.items[row]
+
+
+def forms_of_items(pixels):
+    image = Image.fromarray(pixels)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    return [image, pixels, tensor, (image, 1), (pixels, 1, "a"), (tensor, {})]
+
+
+def test_torch_datasets(pixels):
+    dataset = Lazy(forms_of_items(pixels))
+    images = Images(dataset)
+    assert dataset.read == [], "nothing is read before it is asked for"
+    for row in range(len(dataset)):
+        np.testing.assert_array_equal(np.asarray(images.rgb(row)), pixels)
+    assert dataset.read == list(range(len(dataset)))
+    parts = Images(Subset(dataset, [1, 0]))
+    np.testing.assert_array_equal(np.asarray(parts.rgb(1)), pixels)
+    # what a search makes of a dataset
+    images = Images([dataset[row] for row in range(len(dataset))])
+    for row in range(len(images)):
+        np.testing.assert_array_equal(np.asarray(images.rgb(row)), pixels)
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "message"),
+    [
+        (3, TypeError, "row 0 is of type int"),
+        ((), TypeError, "row 0 is of type tuple"),
+        (torch.zeros(3, 4, 4), ValueError, "row 0: .*not converted to float.*float32"),
+        (torch.zeros(5, 4, 3, dtype=torch.uint8), ValueError, r"uint8 tensor \(3, height"),
+        (np.zeros((3, 5, 5), np.uint8), ValueError, r"row 0: .*uint8 array \(height"),
+    ],
+)
+def test_items_of_datasets_that_are_no_images(item, error, message):
+    with pytest.raises(error, match=message):
+        Images(Lazy([item])).rgb(0)
+
+
+def test_datasets_that_fail_name_the_row(pixels):
+    class Failing(Lazy):
+        def __getitem__(self, row):
+            raise FileNotFoundError("gone.png") if row else OSError("truncated")
+
+    images = Images(Failing([1, 2]))
+    with pytest.raises(ValueError, match="row 0: cannot read the image: truncated; replace it"):
+        images.rgb(0)
+    with pytest.raises(FileNotFoundError, match=r"row 1: .*gone\.png"):
+        images.rgb(1)
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter([pixels])
+
+    with pytest.raises(TypeError, match=r"Stream, which has no length.*list\(dataset\)"):
+        Images(Stream())
+
+
+def test_columns_of_tables(pixels, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    table = pd.DataFrame({"age": [1, 2], "file": ["a.png", "a.png"]}, index=[5, 9])
+    for X, column in [(table, "file"), (table[["file"]], None), (table["file"], "ignored")]:
+        np.testing.assert_array_equal(np.asarray(Images(X, tmp_path, column).rgb(1)), pixels)
+    with pytest.raises(ValueError, match=r"in image_column: X has the columns \['age', 'file'\]"):
+        Images(table)
+    with pytest.raises(ValueError, match=r"image_column='path': X has no such column, but.*'file'"):
+        Images(table, column="path")
+    with pytest.raises(TypeError, match="row 0 is of type int"):
+        Images(table, column="age")
+
+
+def test_hub_datasets(pixels, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="pip install datasets")
+    paths = [str(tmp_path / f"{i}.png") for i in range(3)]
+    for i, path in enumerate(paths):
+        Image.fromarray(pixels // (i + 1)).save(path)
+    files = datasets.Dataset.from_dict({"image": paths, "label": [0, 1, 0], "file": paths})
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    stored = datasets.Dataset.from_dict(
+        {"image": [Image.fromarray(pixels // (i + 1)) for i in range(3)], "label": [0, 1, 0]},
+        features=features,
+    )
+    encoded = files.cast_column("image", datasets.Image())
+    for X, column in [
+        (encoded, None),
+        (files, "file"),
+        (stored, None),
+        (stored.with_format("numpy"), None),
+        (stored["image"], None),
+        (stored[:3], None),
+    ]:
+        images = Images(X, column=column)
+        for i in range(3):
+            np.testing.assert_array_equal(np.asarray(images.rgb(i)), pixels // (i + 1))
+    assert isinstance(Images(encoded)[1].data, bytes), "read as the file is, not decoded"
+    assert Images(encoded)[1].digest() == Images(paths)[1].digest()
+    with pytest.raises(ValueError, match="name the column"):
+        Images(files)
+    with pytest.raises(TypeError, match=r"several splits \['train'\]"):
+        Images(datasets.DatasetDict({"train": stored}))
+    with pytest.raises(TypeError, match="without streaming=True"):
+        Images(stored.to_iterable_dataset())
+
+
+def test_reading_from_many_threads(pixels, tmp_path):
+    class Fragile(Lazy):
+        busy = False
+
+        def __getitem__(self, row):
+            assert not self.busy, "read by two threads at once"
+            self.busy = True
+            time.sleep(0.001)
+            self.busy = False
+            return super().__getitem__(row)
+
+    images = Images(Fragile([pixels] * 20))
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(images.rgb, range(20)))) == 20
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3, 4])

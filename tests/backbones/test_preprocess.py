@@ -1,7 +1,5 @@
 """Preprocessing is timm's own, for every form of image."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import timm
@@ -18,8 +16,7 @@ PHOTO = Image.fromarray(load_sample_image("china.jpg"))
 
 def prepared(preprocess, X):
     images = Images(X)
-    with ThreadPoolExecutor(2) as pool:
-        pixels = preprocess.start(images, range(len(images)), pool)()
+    pixels = preprocess.load(images, range(len(images)))
     assert pixels.dtype == torch.uint8
     return preprocess.normalize(pixels, CPU)
 

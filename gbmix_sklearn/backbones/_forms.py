@@ -1,0 +1,165 @@
+"""The forms that a collection of images may have, as one: something to take items from by row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, IterableDataset
+
+__all__ = ["FORMS", "as_items", "is_image"]
+
+FORMS = (
+    "X must be a uint8 array (n, height, width, 3) or (n, height, width); a list, Series or array "
+    "of file paths or PIL images; a DataFrame with a column of them; a torch Dataset; or a "
+    "datasets.Dataset with an image column"
+)
+
+
+def as_items(X: Any, column: str | None = None) -> Sequence[Any] | np.ndarray:
+    """Find out the form of X, without reading an image.
+
+    Parameters
+    ----------
+    X : array-like or dataset
+        Images in one of the forms of `FORMS`.
+    column : str, default=None
+        Where `X` has columns, the name of that with the images.
+
+    Returns
+    -------
+    ndarray of dtype uint8, list, or another sequence
+        Images stacked in one array; a list of images whose types are checked; or a sequence that
+        reads an image when it is asked for it.
+
+    Raises
+    ------
+    TypeError
+        If `X` has none of the forms.
+    ValueError
+        If an array has the wrong shape, or it is unclear which column has the images.
+    """
+    if isinstance(X, str | os.PathLike | Image.Image):
+        raise TypeError(f"{FORMS}; got a single {type(X).__name__}, put it into a list")
+    if isinstance(X, pd.DataFrame):
+        X = X[_pick(column, list(X.columns), list(X.columns) if X.shape[1] == 1 else [])]
+    elif isinstance(X, Mapping):  # also what a slice of a datasets.Dataset is
+        X = X[_pick(column, list(X), _image_columns(X))]
+    elif isinstance(getattr(X, "features", None), Mapping) and hasattr(X, "cast_column"):
+        return _HubColumn(X, column)
+    if isinstance(X, list | tuple):
+        return _checked(X)
+    if isinstance(X, Dataset | Sequence):
+        if isinstance(X, IterableDataset) or not hasattr(X, "__len__"):
+            raise TypeError(
+                f"{FORMS}; got {type(X).__name__}, which has no length and no rows: "
+                "list(dataset) makes a list of it"
+            )
+        return X  # type: ignore[return-value]  # torch's Dataset is a sequence in all but name
+    if isinstance(X, pd.Series | pd.Index):
+        return _checked(X.to_list())
+    if not hasattr(X, "__array__"):
+        raise TypeError(f"{FORMS}; got {type(X).__name__}")
+    return _of_array(np.asarray(X))  # a memory map stays one
+
+
+def is_image(item: Any) -> bool:
+    """Tell whether an item may be an image: a path, pixels, a PIL image, or an encoded file."""
+    if isinstance(item, Mapping):  # how a datasets.Dataset stores an image
+        return bool(item) and set(item) <= {"bytes", "path"}
+    return isinstance(item, str | os.PathLike | Image.Image | np.ndarray | torch.Tensor)
+
+
+def _checked(items: Sequence[Any]) -> Sequence[Any]:
+    for row, item in enumerate(items):
+        if not is_image(item) and not (isinstance(item, tuple) and item and is_image(item[0])):
+            raise TypeError(f"{FORMS}; row {row} is of type {type(item).__name__}")
+    return items
+
+
+def _of_array(array: np.ndarray) -> Sequence[Any] | np.ndarray:
+    if array.dtype.kind in "OUT":
+        if array.ndim == 2 and array.shape[1] == 1:  # one column of a table
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise ValueError(f"{FORMS}; got an array of {array.dtype} of shape {array.shape}")
+        return _checked(list(array))
+    if array.dtype != np.uint8:
+        raise TypeError(
+            f"{FORMS}; got an array of {array.dtype} of shape {array.shape}. "
+            "Pixels run from 0 to 255"
+        )
+    if not _is_stack(array):
+        raise ValueError(f"{FORMS}; got an array of shape {array.shape}{_advice(array.shape)}")
+    return array
+
+
+def _is_stack(array: np.ndarray) -> bool:
+    if array.ndim == 4:
+        return array.shape[3] in (1, 3, 4)
+    # a grey stack 3 or 4 pixels wide is rather a single colour image
+    return array.ndim == 3 and array.shape[2] not in (3, 4)
+
+
+def _advice(shape: tuple[int, ...]) -> str:
+    if len(shape) == 3:
+        return "; a single image goes in as X[np.newaxis]"
+    if len(shape) == 4 and shape[1] in (1, 3, 4):
+        return "; channels come last: np.moveaxis(X, 1, -1)"
+    return ""
+
+
+def _pick(column: str | None, names: list[Any], images: list[Any]) -> Any:
+    """Choose the column with the images: the one that is named, or the only one."""
+    if column is not None:
+        if column not in names:
+            raise ValueError(f"image_column={column!r}: X has no such column, but {names}")
+        return column
+    if len(images) == 1:
+        return images[0]
+    which = f"{images} hold images" if images else f"X has the columns {names}"
+    raise ValueError(f"name the column with the images or their paths in image_column: {which}")
+
+
+def _image_columns(table: Mapping[Any, Any]) -> list[Any]:
+    if any(hasattr(value, "features") for value in table.values()):
+        raise TypeError(f"{FORMS}; X has several splits {list(table)}: choose one, X[name]")
+    firsts = {
+        name: next(iter(values), None) if isinstance(values, Iterable) else None
+        for name, values in table.items()
+    }
+    # strings may be anything: a column of paths wants to be named
+    return [name for name, item in firsts.items() if is_image(item) and not isinstance(item, str)]
+
+
+class _HubColumn(Sequence):
+    """The images of a ``datasets.Dataset``, as the encoded files that it stores.
+
+    Its format and transforms are left aside: they may decode or change what they return.
+    """
+
+    def __init__(self, dataset: Any, column: str | None):
+        if not hasattr(dataset, "__len__"):
+            raise TypeError(
+                f"{FORMS}; got {type(dataset).__name__}, which has no length: load it without "
+                "streaming=True"
+            )
+        features = dataset.features
+        images = [name for name, kind in features.items() if type(kind).__name__ == "Image"]
+        self.column = _pick(column, list(features), images)
+        dataset = dataset.with_format(None).select_columns([self.column])
+        if self.column in images:  # the class is named through the column: no need to import it
+            encoded = type(features[self.column])(decode=False)
+            dataset = dataset.cast_column(self.column, encoded)
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.dataset[row][self.column]
