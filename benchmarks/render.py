@@ -55,16 +55,15 @@ def defaults(results: dict[str, Any]) -> str:
         lambda s: ", ".join(f"{k}={v!r}" for k, v in s.items()) or "defaults"
     )
     datasets = list(frame["dataset"].unique())
-    runs = frame.set_index(["method", "setting", "dataset", "seed"])["worst_group_accuracy"]
-    standard = runs.loc["GBMix", "defaults"]
+    frame = frame.set_index(["dataset", "seed"])
+    standard = frame[(frame["method"] == "GBMix") & (frame["setting"] == "defaults")]
     rows = []
     for (method, setting), part in frame.groupby(["method", "setting"], sort=False):
-        cells = [part[part["dataset"] == name] for name in datasets]
-        scores = [_spread(cell["worst_group_accuracy"]) for cell in cells]
-        gain = 100 * (runs.loc[method, setting] - standard)
+        scores = [_spread(part.loc[name, "worst_group_accuracy"]) for name in datasets]
+        gain = 100 * (part["worst_group_accuracy"] - standard["worst_group_accuracy"])
         rows.append([method, f"`{setting}`", *scores, f"{gain.mean():+.1f} ± {gain.sem():.1f}"])
     table = _table(rows, ["method", "setting", *datasets, "to the defaults"])
-    n_seeds = frame["seed"].nunique()
+    n_seeds = frame.index.unique("seed").size
     return (
         f"{table}\n\nWorst-group accuracy on held-out validation data, per cent, mean ± std of "
         f"{n_seeds} seeds, each with a split of its own. Last column: mean difference to the "

@@ -289,7 +289,8 @@ class GBMixCriterion(nn.Module):
         target = score.argmax(0, keepdim=True)
         self.__dict__["target"] = target  # past the bookkeeping of Module, for speed
         if plan.pairs is not None:
-            return Pairs(*(part.index_select(0, target).squeeze(0) for part in plan.pairs))
+            members, weight = plan.pairs
+            return Pairs(members.index_select(0, target)[0], weight.index_select(0, target)[0])
         sample = plan.averaging.index_select(0, target).squeeze(0).argmax(0, keepdim=True)
         y_target, s_target = y.index_select(0, sample), s.index_select(0, sample)
         coarse = coarse_groups(y, s, y_target.squeeze(0), s_target.squeeze(0))

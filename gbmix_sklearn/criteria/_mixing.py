@@ -87,13 +87,13 @@ def mixed_cross_entropy(
         mixed = torch.lerp(sides[len(lam) :], sides[: len(lam)], lam)
         log_p = torch.log_softmax(mixed[:, :n_classes], 1)
         target = mixed[:, n_classes:] * weight
-        value = -torch.dot(target.flatten(), log_p.flatten())
-        slope = torch.addcmul(-target, log_p.exp(), weight)  # with respect to the mixed logits
-        slope_first = slope * lam
-        slopes = torch.cat([slope_first, slope - slope_first])
-        gradient = torch.zeros_like(logits).index_add_(0, both, slopes)
+        gain = torch.dot(target.flatten(), log_p.flatten())  # minus the loss
+        ascent = torch.addcmul(target, log_p.exp(), weight, value=-1)  # its slope, mixed
+        ascent_first = ascent * lam
+        ascents = torch.cat([ascent_first, ascent - ascent_first])
+        gradient = torch.zeros_like(logits).index_add_(0, both, ascents, alpha=-1)
     loss = torch.dot(logits.flatten(), gradient.flatten())  # has this gradient
-    loss.detach().copy_(value)  # and this value
+    loss.detach().copy_(gain.neg_())  # and this value
     return loss
 
 

@@ -18,9 +18,10 @@ from ..groups import Cells
 
 __all__ = ["EvaluationSource", "Sampler", "TrainingSource", "as_tensor"]
 
-#: gathered at once: small enough to stay in the cache, large enough to pay for the call
+#: inputs gathered at once: small enough to stay in the cache, large enough to pay for the call
 _CHUNK_BYTES = 5 * 2**20
-_CHUNK_STEPS = 64
+#: samples whose batches are planned at once: each interruption of the steps slows those after it
+_CHUNK_ROWS = 2**15
 
 
 class Sampler(Protocol):
@@ -87,8 +88,9 @@ class TrainingSource:
             yield from self._steps(batches[-1][None], plan)
 
     def _steps(self, batches: np.ndarray, plan: Callable) -> Iterator[tuple]:
-        for start in range(0, len(batches), _CHUNK_STEPS):
-            position = torch.from_numpy(batches[start : start + _CHUNK_STEPS]).to(self.x.device)
+        steps = max(1, _CHUNK_ROWS // batches.shape[1])
+        for start in range(0, len(batches), steps):
+            position = torch.from_numpy(batches[start : start + steps]).to(self.x.device)
             y, s = self.y[position], self.s[position]
             parts = [self._inputs(self.rows[position]), y.unbind(0), s.unbind(0)]
             plans = plan(y, s)
