@@ -39,11 +39,12 @@ METRICS = {
 }
 
 
-def waterdigits() -> dict[str, Any]:
+def waterdigits(cache: Path) -> dict[str, Any]:
     """Digits on photographs, as standardised ImageNet features, with the official parts."""
     bunch = make_waterdigits(random_state=0)
     print(f"{len(bunch.images)} images: {bunch.images.shape[1]} pixels, embedded by EfficientNet")
-    features = TimmEmbedder("tf_efficientnet_lite0", verbose=1).transform(bunch.images)
+    embedder = TimmEmbedder("tf_efficientnet_lite0", cache_dir=cache, verbose=1)
+    features = embedder.transform(bunch.images)
     train, valid, test = (bunch.split == part for part in range(3))
     features = StandardScaler().fit(features[train]).transform(features)
     target = np.asarray(bunch.target_names)[bunch.target]
@@ -148,7 +149,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     records, results = [], {}
-    for load in (waterdigits, adult):
+    for load in (lambda: waterdigits(arguments.out / "embeddings"), adult):
         data = load()
         print(f"\n{data['name']}: {len(data['train'][1])} samples to train on")
         new, reports, model = compare(data)

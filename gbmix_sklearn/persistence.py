@@ -26,10 +26,10 @@ from skorch.history import History
 
 from . import __version__
 from ._device import resolve_device
+from ._files import replace_file
 from .exceptions import GBMixError
 from .groups import Attribute, Cells
 from .refit import set_weights
-from .training import replace_file
 
 __all__ = ["load_model", "save_model"]
 

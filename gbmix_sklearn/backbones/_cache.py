@@ -24,6 +24,7 @@ from zlib import crc32
 
 import numpy as np
 
+from .._files import TEMPORARY, replace_file
 from ._images import DIGEST_SIZE
 
 __all__ = ["CacheWriter", "EmbeddingCache", "open_cache"]
@@ -31,7 +32,6 @@ __all__ = ["CacheWriter", "EmbeddingCache", "open_cache"]
 _HEADER = struct.Struct("<8sQQ")  # magic, embeddings, features
 _MAGIC = b"gbmixE01"
 _SUFFIX = ".embeddings"
-_TEMPORARY = ".tmp"
 _SMALL = 16 << 20  # bytes from which a shard is left alone
 _MOST_SMALL = 32  # shards that may be small before some are merged
 _MERGED = 16
@@ -165,7 +165,7 @@ class EmbeddingCache:
         ]
         name = f"{uuid4().hex}{_SUFFIX}"
         try:
-            _write(self.folder / name, parts)
+            replace_file(self.folder / name, lambda file: file.writelines(parts))
         except OSError as error:
             warnings.warn(
                 f"the embeddings are computed but cannot be kept in {self.folder}: {error}",
@@ -271,7 +271,7 @@ class EmbeddingCache:
                 self._forget(names)
                 for name in names:
                     _remove(self.folder / name)
-            for path in self.folder.glob(f"*{_TEMPORARY}"):  # of processes that were killed
+            for path in self.folder.glob(f"*{TEMPORARY}"):  # of processes that were killed
                 with suppress(OSError):
                     if path.stat().st_mtime < time() - 86400:
                         path.unlink()
@@ -347,21 +347,6 @@ def _open(folder: Path, n_features: int) -> EmbeddingCache:
 
 def _checksum(key: bytes, embedding: Any) -> int:
     return crc32(embedding, crc32(key))
-
-
-def _write(path: Path, parts: Iterable[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(_TEMPORARY)
-    try:
-        with open(temporary, "xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        _remove(temporary)
-        raise
 
 
 def _remove(path: Path) -> None:

@@ -9,7 +9,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Progress of a loop over images, rewritten in place on stderr.
+    """Progress of a loop over images on stderr: rewritten in place, or, in a log, line by line.
 
     Parameters
     ----------
@@ -31,13 +31,14 @@ class Progress:
         """Note that `done` images are finished."""
         now = monotonic()
         last = done == self.total
-        if not self.verbose or not (last or now - self._written >= 0.5):
+        in_place = sys.stderr.isatty()
+        if not self.verbose or not (last or now - self._written >= (0.5 if in_place else 10)):
             return
         self._written = now
         rate = done / max(now - self._started, 1e-9)
         left = "done" if last else f"{_duration((self.total - done) / rate)} left"
         line = f"{self.name}: {done}/{self.total} images, {rate:.0f} images/s, {left}"
-        sys.stderr.write(f"\r{line:<70}" + ("\n" if last else ""))
+        sys.stderr.write(f"\r{line:<70}" + ("\n" if last else "") if in_place else f"{line}\n")
         sys.stderr.flush()
 
 

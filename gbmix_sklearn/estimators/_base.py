@@ -10,30 +10,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
     is_classifier,
 )
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_X_y
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from .._device import resolve_device, resolve_precision
-from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
-from ..groups import Attribute, Cells, encode_attribute, no_attribute, take_groups
+from ..exceptions import GroupsError, MissingGroupsWarning
+from ..groups import Attribute, Cells, no_attribute, take_groups
 from ..refit import (
     check_refit_classes,
-    linear_decision,
     linear_head,
-    linear_probabilities,
     refit_head,
 )
 from ..sampling import ShuffledSampler
@@ -52,30 +42,18 @@ from ..training import (
 )
 from ._history import history_frame
 from ._parts import set_aside
+from ._prediction import Prediction
 
 __all__ = ["GroupClassifier"]
 
 _OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
-_CURES = (
-    "Give groups to fit (in a Pipeline: stepname__groups=...). In a search, call "
-    "sklearn.set_config(enable_metadata_routing=True) first, so that groups=... reaches the "
-    "estimator; or name the sensitive columns of a DataFrame X with group_columns=..."
-)
-
 #: parameters that change how a fit runs but not what it gives
 _RUN_PARAMETERS = {"checkpoint_dir", "callbacks", "verbose"}
 
 
-def _knows_probabilities(estimator: GroupClassifier) -> bool:
-    head = getattr(estimator, "head_", estimator.refit)
-    return head is None or isinstance(head, str) or hasattr(head, "predict_proba")
-
-
 @dataclass(eq=False, repr=False)
-class GroupClassifier(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
-):
+class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler.
 
     The fields of these dataclasses are the estimators' parameters: a subclass declares its own and
@@ -289,64 +267,6 @@ class GroupClassifier(
                 "could not tell that it is the same run"
             )
 
-    def _check_training_data(
-        self, X: Any, y: Any, groups: Any
-    ) -> tuple[np.ndarray, np.ndarray, Attribute]:
-        columns = [] if self.group_columns is None else list(groups.columns)
-        if columns:
-            validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
-            X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
-        else:
-            X, y = validate_data(self, X, y, **self._array_checks())
-        if self.backbone is not None and X.ndim == 2:
-            self.n_features_in_ = X.shape[1]
-        self._input_shape = X.shape[1:]
-        self._group_columns = columns
-        if y.dtype.kind == "O" and pd.isna(y).any():
-            row = int(np.flatnonzero(pd.isna(y))[0])
-            raise ValueError(f"y has a missing label at row {row}; drop such rows")
-        check_classification_targets(y)
-        if groups is not None:
-            return X, y, encode_attribute(groups, len(X))
-        if self._groups_policy == "require":
-            raise MissingGroupsError(f"{type(self).__name__} needs groups. {_CURES}")
-        if self._groups_policy == "warn":
-            warnings.warn(
-                f"{type(self).__name__} was fitted without groups: every class is a group of its "
-                f"own, and only classes are balanced. {_CURES}",
-                MissingGroupsWarning,
-                stacklevel=3,
-            )
-        return X, y, no_attribute(len(X))
-
-    def _array_checks(self) -> dict[str, Any]:
-        if self.backbone is None:
-            return {"dtype": np.float32, "order": "C"}
-        return {"dtype": "numeric", "allow_nd": True, "ensure_2d": False}
-
-    def _check_validation_data(
-        self, X_val: Any, y_val: Any, groups_val: Any
-    ) -> tuple[np.ndarray, np.ndarray, Attribute | None] | None:
-        if X_val is None:
-            if y_val is not None or groups_val is not None:
-                raise ValueError("y_val and groups_val need X_val")
-            return None
-        if y_val is None:
-            raise ValueError("X_val needs y_val, its labels")
-        if self._group_columns and groups_val is None:
-            groups_val = take_groups(X_val, None, self.group_columns)
-        X_val = self._check_input(X_val)
-        y_val = column_or_1d(y_val)
-        if len(y_val) != len(X_val):
-            raise ValueError(f"y_val has {len(y_val)} labels for {len(X_val)} samples in X_val")
-        unknown = np.setdiff1d(y_val, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
-        codes = np.searchsorted(self.classes_, y_val).astype(np.int64)
-        if groups_val is None:
-            return X_val, codes, None
-        return X_val, codes, encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
-
     def _seeds(self) -> dict[str, Any]:
         """Independent generators for everything that is drawn, none of them global."""
         entropy = self.random_state
@@ -524,171 +444,6 @@ class GroupClassifier(
         if network.embedding is None:
             return part.float().cpu().numpy()
         return embed_in_batches(network.embedding, part, x.device)
-
-    # ------------------------------------------------------------------ predict
-
-    def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray:
-        """Check X as fit has seen it; sensitive columns may be absent."""
-        checks = self._array_checks() | {"ensure_all_finite": finite}
-        if not self._group_columns:
-            X = validate_data(self, X, reset=False, **checks)
-            if X.shape[1:] != self._input_shape:
-                raise ValueError(
-                    f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
-                )
-            return X
-        names = getattr(self, "feature_names_in_", None)  # absent where names are no text
-        n_expected = self.n_features_in_ - len(self._group_columns)
-        if isinstance(X, pd.DataFrame):
-            X = X.drop(columns=self._group_columns, errors="ignore")
-            expected = None if names is None else [n for n in names if n not in self._group_columns]
-            if expected not in (None, list(X.columns)):
-                raise ValueError(
-                    "The feature names should match those that were passed during fit, in the "
-                    f"same order. Expected {expected} (the group columns "
-                    f"{self._group_columns} are optional), got {list(X.columns)}"
-                )
-        X = check_array(X, estimator=self, **checks)
-        if X.shape[1] != n_expected:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{n_expected} features as input, its group columns aside"
-            )
-        return X
-
-    @property
-    def _is_linear(self) -> bool:
-        """Whether X goes straight into the head."""
-        return self.backbone is None and self.net_.raw_module.embedding is None
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Compute the embeddings that the head works on.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Samples like those in fit; the sensitive columns may be absent.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_embedding), dtype float32
-            The last layer's input. Without a backbone and hidden layers that is X.
-        """
-        check_is_fitted(self, "head_")
-        return self._embed(self._check_input(X))
-
-    def _embed(self, X: np.ndarray) -> np.ndarray:
-        if self._is_linear:
-            return X
-        device = torch.device(self.net_.device)
-        x = as_tensor(X)
-        if self.backbone_ is not None:
-            x = as_tensor(embed_in_batches(self.backbone_.to(device), x, device))
-        embedding = self.net_.raw_module.embedding
-        return x.numpy() if embedding is None else embed_in_batches(embedding, x, device)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Compute the scores of the classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Samples like those in fit; the sensitive columns may be absent.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes), dtype float32
-            For two classes the score of the second, as scikit-learn has it.
-        """
-        check_is_fitted(self, "head_")
-        if not self._is_linear:
-            return linear_decision(self.head_, self._embed(self._check_input(X)))
-        # NaN and infinity in X come out as such: looking for them there saves a pass over X
-        X = self._check_input(X, finite=False)
-        with np.errstate(invalid="ignore", over="ignore"):
-            decision = linear_decision(self.head_, X)
-        if not np.isfinite(decision).all():
-            self._check_input(X)
-        return decision
-
-    @available_if(_knows_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Compute class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Samples like those in fit; the sensitive columns may be absent.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        check_is_fitted(self, "head_")
-        if isinstance(self.head_, LogisticRegression):
-            return linear_probabilities(self.decision_function(X))
-        return self.head_.predict_proba(self._embed(self._check_input(X)))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Samples like those in fit; the sensitive columns may be absent.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels from `classes_`.
-        """
-        decision = self.decision_function(X)
-        codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
-        return self.classes_[codes]
-
-    def _has_group_columns(self, X: Any) -> bool:
-        return any(column in getattr(X, "columns", ()) for column in self._group_columns)
-
-    def group_report(self, X: Any, y: Any, groups: Any = None) -> pd.DataFrame:
-        """Report the accuracy of every cell.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
-            Samples like those in fit.
-        y : array-like of shape (n_samples,)
-            Their classes.
-        groups : array-like, default=None
-            Sensitive attributes; not needed where `group_columns` finds them in X.
-
-        Returns
-        -------
-        DataFrame
-            See :func:`gbmix_sklearn.group_report`; with the adjusted average, weighted by the
-            training shares, where all cells are known from training.
-        """
-        from ..metrics import group_report
-
-        if groups is None or self.group_columns is None or self._has_group_columns(X):
-            groups = take_groups(X, groups, self.group_columns)
-        y_pred = self.predict(X)
-        report = group_report(y, y_pred, groups=groups)
-        if not report.index.isin(self.group_table_.index).all():
-            return report  # no training share is known for some cells
-        return group_report(y, y_pred, groups=groups, cell_weights=self.group_table_)
-
-    def save(self, path: Any) -> None:
-        """Save the fitted classifier in a folder, without anything executable.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder; see :func:`gbmix_sklearn.load_model`.
-        """
-        from ..persistence import save_model
-
-        save_model(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -1,6 +1,6 @@
 """The training loop: a skorch net, the batches it draws, the epochs it keeps."""
 
-from ._checkpoints import Checkpoint, fingerprint, replace_file
+from ._checkpoints import Checkpoint, fingerprint
 from ._net import GroupNet
 from ._network import Network, embed_in_batches, hidden_layers
 from ._progress import Progress
@@ -18,5 +18,4 @@ __all__ = [
     "embed_in_batches",
     "fingerprint",
     "hidden_layers",
-    "replace_file",
 ]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,10 @@ from skorch.callbacks import Callback
 from skorch.history import History
 
 from .. import __version__
+from .._files import replace_file
 from ..exceptions import GBMixError
 
-__all__ = ["Checkpoint", "fingerprint", "replace_file"]
+__all__ = ["Checkpoint", "fingerprint"]
 
 
 def fingerprint(*parts: Any) -> str:
@@ -42,21 +41,6 @@ def _describe(part: Any) -> Any:
     if isinstance(part, dict):
         return [(key, _describe(value)) for key, value in sorted(part.items())]
     return joblib.hash(part)
-
-
-def replace_file(path: Path, write: Any) -> None:
-    """Write a file under another name, then give it its own: never half of it is seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 class Checkpoint(Callback):

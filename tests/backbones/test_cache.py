@@ -221,7 +221,7 @@ def test_where_nothing_can_be_written_a_warning_says_so(X, expected, folder, mon
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(_cache, "_write", full)
+    monkeypatch.setattr(_cache, "replace_file", full)
     with pytest.warns(UserWarning, match=rf"cannot be kept in {folder}.*No space") as caught:
         close(embedder(folder, batch_size=4).transform(X), expected)
     assert len(caught) == 1

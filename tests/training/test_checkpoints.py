@@ -9,7 +9,8 @@ from sklearn.linear_model import RidgeClassifier
 from skorch.callbacks import Callback, EarlyStopping
 
 from gbmix_sklearn import GBMixError, NonFiniteLossWarning
-from gbmix_sklearn.training import GroupNet, fingerprint, replace_file
+from gbmix_sklearn._files import replace_file
+from gbmix_sklearn.training import GroupNet, fingerprint
 
 from ..estimators.problems import images, method, problem
 
