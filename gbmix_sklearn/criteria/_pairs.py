@@ -95,8 +95,8 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
     k : int
         Mixed samples of each pair.
     repeat : bool, default=True
-        Whether a coarse group can be smaller than `k`; False saves work where the caller knows
-        that none is.
+        Whether a coarse group can be smaller than `k`; False saves work where the caller expects
+        that none is. One that is smaller all the same is then repeated in one order.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
     key = torch.rand(*coarse.shape[:-1], 2, batch, device=device) + 2 * coarse.unsqueeze(-2)
     order = key.argsort(-1)
     position = torch.arange(k, device=device)
-    place = start[..., side].unsqueeze(-1) + (position % size if repeat else position)
+    place = start[..., side].unsqueeze(-1) + position % size
     place = place.clamp(max=batch - 1) + batch * order_of_side.unsqueeze(-1)
     members = order.flatten(-2).gather(-1, place.flatten(-2)).unflatten(-1, (8, k))
     if repeat:  # every repetition of a small group in an order of its own

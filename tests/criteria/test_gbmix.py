@@ -35,7 +35,7 @@ class Plain(nn.Module):
         return self.model(x)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 @given(
     st.integers(2, 5),
     st.integers(1, 5),

@@ -83,6 +83,15 @@ def test_members_are_drawn_evenly_over_many_draws():
         assert share.numpy() == pytest.approx(1 / len(members), abs=0.02)
 
 
+def test_a_group_that_is_smaller_than_expected_is_repeated_all_the_same():
+    coarse = torch.tensor([0] * 2 + [1] * 3 + [2] * 9 + [3] * 2)
+    pairs = balanced_pairs(coarse, 4, repeat=False)
+    for number, (i, j) in enumerate(PAIRS):
+        rows = slice(4 * number, 4 * number + 4)
+        assert (coarse[pairs.first[rows]] == i).all()
+        assert (coarse[pairs.second[rows]] == j).all()
+
+
 def test_skipping_the_repetition_changes_nothing_but_the_work():
     coarse = torch.tensor([0, 1, 2, 3] * 4)
     pairs = balanced_pairs(coarse, 4, repeat=False)
