@@ -231,6 +231,8 @@ class GBMixCriterion(nn.Module):
         else:
             with torch.no_grad(), evaluating(model):
                 logits = model(x)
+            # older versions of autocast would give the training forward these casts, without gradient
+            torch.clear_autocast_cache()
         with torch.no_grad():
             losses = F.cross_entropy(logits, y, reduction="none").float()
             if plan is None:
