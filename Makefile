@@ -6,7 +6,7 @@ VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.gbmix-installed
 
-.PHONY: demo test lint types doctest docs format install
+.PHONY: demo test test-oldest lint types doctest docs format install
 
 demo: install
 	$(BIN)/python -m benchmarks.demo
@@ -14,6 +14,12 @@ demo: install
 # a thread for each of the parallel test processes
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# against the oldest versions that pyproject.toml allows, in an environment of its own
+test-oldest:
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -c tests/oldest.txt -e ".[test]"
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n auto
 
 doctest: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules gbmix_sklearn

@@ -1,5 +1,6 @@
 """Encoding of classes and sensitive attributes, against plain Python."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -48,7 +49,10 @@ def containers(values):
         yield np.array(values)
         yield np.array(values)[:, None]
         yield pd.Index(values)
-        yield pd.Series(values).convert_dtypes()  # nullable
+        with warnings.catch_warnings():  # pandas 2 tries every type
+            warnings.simplefilter("ignore", RuntimeWarning)
+            nullable = pd.Series(values).convert_dtypes()
+        yield nullable
         yield pd.Series(values, dtype="category").cat.add_categories(["never seen"])
 
 

@@ -231,7 +231,7 @@ class GBMixCriterion(nn.Module):
         else:
             with torch.no_grad(), evaluating(model):
                 logits = model(x)
-            # older versions of autocast would give the training forward these casts, without gradient
+            # older versions of autocast reuse casts that were made without gradient
             torch.clear_autocast_cache()
         with torch.no_grad():
             losses = F.cross_entropy(logits, y, reduction="none").float()
