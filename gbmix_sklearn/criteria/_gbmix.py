@@ -42,8 +42,8 @@ class StepPlan(NamedTuple):
         breaks ties.
     pairs : Pairs of shape (n_cells, 4 * k), or None
         The pairs for every cell that may become the target; None draws them once it is known.
-    lam : Tensor of shape (4 * k,)
-        Mixing ratios.
+    lam : Tensor of shape (2, 4 * k)
+        Mixing ratios of both sides, which sum to one.
     labels : Tensor of shape (batch, n_classes)
         One-hot labels of the batch.
     """
@@ -241,9 +241,9 @@ class GBMixCriterion(nn.Module):
         if affine and self.mix:
             return mixed_cross_entropy(logits, plan.labels, pairs.members, plan.lam, pairs.weight)
         if self.mix:
-            target = mix(plan.labels, pairs.first, pairs.second, plan.lam)
+            target = mix(plan.labels, pairs.first, pairs.second, plan.lam[0])
             target *= pairs.weight.unsqueeze(1)
-            logits = model(mix(x, pairs.first, pairs.second, plan.lam))
+            logits = model(mix(x, pairs.first, pairs.second, plan.lam[0]))
             return soft_cross_entropy(logits, target)
         both = pairs.members.flatten()
         target = plan.labels.index_select(0, both) * (pairs.weight / 2).repeat(2).unsqueeze(1)
@@ -259,11 +259,12 @@ class GBMixCriterion(nn.Module):
         return int(self.k)
 
     def _ratios(self, n_steps: int, batch: int, like: Tensor) -> Tensor:
-        """Mixing ratios of shape (n_steps, 4 * k)."""
+        """Mixing ratios of both sides, shape (n_steps, 2, 4 * k)."""
         k = self._k(batch)
         n_ratios = {"sample": 4 * k, "pair": 4, "batch": 1}[self.mix_granularity]
         lam = sample_beta(self.alpha, (n_steps, n_ratios), like)
-        return lam.repeat_interleave(4 * k // n_ratios, dim=1)
+        lam = lam.repeat_interleave(4 * k // n_ratios, dim=1)
+        return torch.stack([lam, 1 - lam], dim=1)
 
     @staticmethod
     def _averaging(cell: Tensor, n_cells: int) -> tuple[Tensor, Tensor]:

@@ -74,23 +74,24 @@ def mixed_cross_entropy(
     logits, labels : Tensor of shape (n, n_classes)
         The labels one-hot.
     members : LongTensor of shape (2, n_mixed)
-        What to mix, the first row weighted by `lam`.
-    lam, weight : Tensor of shape (n_mixed,)
-        Mixing ratios, and how much each mixed sample counts.
+        What to mix.
+    lam : Tensor of shape (2, n_mixed)
+        Mixing ratios of both sides, which sum to one.
+    weight : Tensor of shape (n_mixed,)
+        How much each mixed sample counts.
     """
     # autocast gives half precision, which losses are not computed in
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     with torch.no_grad():
         n_classes, both = logits.shape[1], members.flatten()
-        lam, weight = lam.to(logits.dtype).unsqueeze(1), weight.to(logits.dtype).unsqueeze(1)
+        lam, weight = lam.to(logits.dtype).unsqueeze(2), weight.to(logits.dtype).unsqueeze(1)
         sides = torch.cat([logits, labels], 1).index_select(0, both)
-        mixed = torch.lerp(sides[len(lam) :], sides[: len(lam)], lam)
+        mixed = torch.lerp(sides[len(weight) :], sides[: len(weight)], lam[0])
         log_p = torch.log_softmax(mixed[:, :n_classes], 1)
         target = mixed[:, n_classes:] * weight
         gain = torch.dot(target.flatten(), log_p.flatten())  # minus the loss
         ascent = torch.addcmul(target, log_p.exp(), weight, value=-1)  # its slope, mixed
-        ascent_first = ascent * lam
-        ascents = torch.cat([ascent_first, ascent - ascent_first])
+        ascents = (ascent * lam).flatten(0, 1)  # of both sides
         gradient = torch.zeros_like(logits).index_add_(0, both, ascents, alpha=-1)
     loss = torch.dot(logits.flatten(), gradient.flatten())  # has this gradient
     loss.detach().copy_(gain.neg_())  # and this value

@@ -68,7 +68,7 @@ def test_loss_is_equation_10(n_classes, n_values, seed, granularity, k, n_absent
         target,
         plan.pairs.first[number].numpy(),
         plan.pairs.second[number].numpy(),
-        plan.lam.numpy(),
+        plan.lam[0].numpy(),
         k,
         n_classes,
     )
@@ -81,7 +81,7 @@ def test_loss_is_equation_10(n_classes, n_values, seed, granularity, k, n_absent
 def test_ratios_are_shared_within_the_granularity(granularity):
     criterion = GBMixCriterion(mix_granularity=granularity, n_groups=2, k=5)
     _, y, s = batch()
-    lam = criterion.plan(y[None], s[None], 3)[0].lam
+    lam = criterion.plan(y[None], s[None], 3)[0].lam[0]
     distinct = {"sample": 20, "pair": 4, "batch": 1}[granularity]
     assert len(lam) == 20
     assert len(lam.unique()) == distinct
@@ -96,7 +96,7 @@ def test_ratios_follow_their_beta_distribution():
         lam = GBMixCriterion(alpha, n_groups=2).plan(
             y[None].expand(20, -1), s[None].expand(20, -1), 3
         )
-        draws = torch.cat([step.lam for step in lam]).numpy()
+        draws = torch.cat([step.lam[0] for step in lam]).numpy()
         assert draws.mean() == pytest.approx(0.5, abs=0.02)
         assert draws.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
 
@@ -276,4 +276,4 @@ def test_unknown_values_are_refused(parameters, message):
 def test_cells_as_k_divides_the_batch_by_the_cells():
     _, y, s = batch(3, 3, n=64)
     criterion = GBMixCriterion(k="cells", n_cells=9, n_groups=3)
-    assert len(criterion.plan(y[None], s[None], 3)[0].lam) == 4 * 7
+    assert len(criterion.plan(y[None], s[None], 3)[0].lam[0]) == 4 * 7

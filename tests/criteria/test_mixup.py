@@ -60,7 +60,7 @@ def test_written_out_gradient_is_that_of_mixing_and_cross_entropy():
     labels = torch.eye(3)[torch.arange(8) % 3].double()
     members = torch.randint(8, (2, 12))
     lam, weight = torch.rand(12).double(), torch.rand(12).double()
-    loss = mixed_cross_entropy(logits, labels, members, lam, weight)
+    loss = mixed_cross_entropy(logits, labels, members, torch.stack([lam, 1 - lam]), weight)
     (gradient,) = torch.autograd.grad(3 * loss, logits)
     target = mix(labels, *members, lam) * weight[:, None]
     plain = soft_cross_entropy(mix(logits, *members, lam), target)
