@@ -50,6 +50,11 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
         for units in ((64,), (256,))
         for refit in ("logistic", None)
     ],
+    *[
+        ("GBMix", {"hidden_units": (64,), "refit": "logistic", "refit_fraction": fraction})
+        for fraction in (0.1, 0.3)
+    ],
+    ("GBMix", {"momentum": 0.0}),
     ("GBMix", {"categorize": False}),
     ("GBMix", {"mix": False}),
     ("GBMix", {"categorize": False, "mix": False}),

@@ -185,7 +185,7 @@ class GroupNet(NeuralNet):
             if notify:
                 self.history.record_batch("train_loss", step["loss"].item())
                 self.notify("on_batch_end", batch=batch, training=True, **step)
-        loss = float(torch.stack(losses).mean())  # the only wait for the device in the epoch
+        loss = float(torch.stack(losses).mean())  # the first wait for the device
         self.history.record("train_loss", loss)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
         if targets:
