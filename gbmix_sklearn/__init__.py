@@ -49,6 +49,8 @@ _PUBLIC = {
     "MissingGroupsWarning": "exceptions",
     "NonFiniteLossError": "exceptions",
     "NonFiniteLossWarning": "exceptions",
+    "OutOfMemoryError": "exceptions",
+    "SkippedImagesWarning": "exceptions",
     "SmallCellWarning": "exceptions",
     "WeightsNotFoundError": "exceptions",
 }

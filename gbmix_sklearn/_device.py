@@ -1,12 +1,23 @@
-"""Where to compute, and how precisely."""
+"""Where to compute, how precisely, and how much at once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
-__all__ = ["resolve_device", "resolve_precision"]
+__all__ = [
+    "forward_what_fits",
+    "is_out_of_memory",
+    "largest_that_fits",
+    "resolve_device",
+    "resolve_precision",
+]
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+#: how errors say it that have no class of their own: the CPU's, the libraries', other devices'
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -69,3 +80,80 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision not in _PRECISIONS:
         raise ValueError(f"precision must be one of {['auto', *_PRECISIONS]}; got {precision!r}")
     return _PRECISIONS[precision]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether the memory of a device, or of the CPU, was too small for an operation."""
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(reason in str(error) for reason in _OUT_OF_MEMORY)
+    )
+
+
+def forward_what_fits(
+    forward: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor, limit: int
+) -> tuple[list[torch.Tensor], int]:
+    """Pass a batch through a model, in smaller parts where the memory is too small for it.
+
+    Parameters
+    ----------
+    forward : callable
+        The model.
+    batch : Tensor of shape (n_samples, ...)
+        On any device.
+    limit : int
+        How many may go through the model at once.
+
+    Returns
+    -------
+    outputs : list of Tensor
+        The parts' outputs, in order.
+    limit : int
+        How many fit: the limit for the next batch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> outputs, limit = forward_what_fits(torch.nn.Linear(3, 2), torch.ones(10, 3), 4)
+    >>> [len(output) for output in outputs], limit
+    ([4, 4, 2], 4)
+    """
+    outputs: list[torch.Tensor] = []
+    start = 0
+    while start < len(batch):
+        try:
+            outputs.append(forward(batch[start : start + limit]))
+            start += limit
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if limit == 1 or not is_out_of_memory(error):
+                raise
+        limit = max(1, min(limit, len(batch) - start) // 2)
+        torch.cuda.empty_cache()  # after the error is gone, and what it held
+    return outputs, limit
+
+
+def largest_that_fits(attempt: Callable[[int], object], size: int) -> int:
+    """Halve a size until an attempt with it succeeds.
+
+    Parameters
+    ----------
+    attempt : callable
+        Is called with sizes. Whatever it raises counts as a failure: layers may refuse sizes that
+        are too small for them.
+    size : int
+        The first size to try.
+
+    Returns
+    -------
+    int
+        The size that fits; 0 where not even 1 does.
+    """
+    while size:
+        torch.cuda.empty_cache()
+        try:
+            attempt(size)
+        except Exception:
+            size //= 2
+        else:
+            break
+    return size

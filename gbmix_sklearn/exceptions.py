@@ -11,6 +11,8 @@ __all__ = [
     "MissingGroupsWarning",
     "NonFiniteLossError",
     "NonFiniteLossWarning",
+    "OutOfMemoryError",
+    "SkippedImagesWarning",
     "SmallCellWarning",
     "WeightsNotFoundError",
 ]
@@ -32,6 +34,10 @@ class NonFiniteLossError(GBMixError, ValueError):
     """The training loss became NaN or infinite before a single epoch was finished."""
 
 
+class OutOfMemoryError(GBMixError, MemoryError):
+    """A training batch does not fit into the memory of the device."""
+
+
 class WeightsNotFoundError(GBMixError, OSError):
     """Pretrained weights are neither on this machine nor can they be downloaded."""
 
@@ -42,6 +48,10 @@ class MissingGroupsWarning(UserWarning):
 
 class NonFiniteLossWarning(UserWarning):
     """The training loss became NaN or infinite; the best epoch before that is kept."""
+
+
+class SkippedImagesWarning(UserWarning):
+    """Images that cannot be read were skipped."""
 
 
 class SmallCellWarning(UserWarning):

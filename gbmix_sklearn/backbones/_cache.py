@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from time import monotonic, time
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 from zlib import crc32
 
@@ -27,7 +27,7 @@ import numpy as np
 from .._files import TEMPORARY, replace_file
 from ._images import DIGEST_SIZE
 
-__all__ = ["CacheWriter", "EmbeddingCache", "open_cache"]
+__all__ = ["Cache", "CacheWriter", "EmbeddingCache", "open_cache"]
 
 _HEADER = struct.Struct("<8sQQ")  # magic, embeddings, features
 _MAGIC = b"gbmixE01"
@@ -35,6 +35,23 @@ _SUFFIX = ".embeddings"
 _SMALL = 16 << 20  # bytes from which a shard is left alone
 _MOST_SMALL = 32  # shards that may be small before some are merged
 _MERGED = 16
+_MOST_COLLECTED = 64 << 20  # bytes: feature maps are large, 1024 of them may not fit into memory
+
+
+class Cache(Protocol):
+    """What embedding needs of a cache, wherever it keeps things."""
+
+    @property
+    def n_features(self) -> int:
+        """Length of an embedding."""
+
+    def __contains__(self, key: bytes, /) -> bool: ...
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, np.ndarray]:
+        """Look up embeddings; those that it has."""
+
+    def add(self, keys: Sequence[bytes], embeddings: np.ndarray) -> bool:
+        """Keep embeddings of shape (n_keys, n_features); tell whether that works."""
 
 
 class EmbeddingCache:
@@ -282,20 +299,21 @@ class CacheWriter:
 
     Parameters
     ----------
-    cache : EmbeddingCache
+    cache : Cache
         Where they go.
     every : int, default=1024
-        How many are written at once,
+        How many are written at once, fewer where they are large,
     seconds : float, default=30
         or after how long: whoever is killed loses no more.
     """
 
-    def __init__(self, cache: EmbeddingCache, every: int = 1024, seconds: float = 30):
+    def __init__(self, cache: Cache, every: int = 1024, seconds: float = 30):
         self.cache = cache
         self.every = every
         self.seconds = seconds
         self._keys: list[bytes] = []
         self._embeddings: list[np.ndarray] = []
+        self._bytes = 0
         self._written = monotonic()
         self._works = True
 
@@ -309,14 +327,16 @@ class CacheWriter:
         """Take embeddings of shape (n_keys, n_features)."""
         self._keys.extend(keys)
         self._embeddings.append(embeddings)
-        if len(self._keys) >= self.every or monotonic() - self._written >= self.seconds:
+        self._bytes += embeddings.nbytes
+        many = len(self._keys) >= self.every or self._bytes >= _MOST_COLLECTED
+        if many or monotonic() - self._written >= self.seconds:
             self.flush()
 
     def flush(self) -> None:
         """Write what was collected; after a failure, no more is tried."""
         if self._keys and self._works:
             self._works = self.cache.add(self._keys, np.concatenate(self._embeddings))
-        self._keys, self._embeddings = [], []
+        self._keys, self._embeddings, self._bytes = [], [], 0
         self._written = monotonic()
 
 

@@ -12,13 +12,19 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from ._cache import EmbeddingCache, open_cache
-from ._embedding import embed
+from ._broken import warn_of_skipped_images
+from ._cache import EmbeddingCache
+from ._embedding import embed, open_cache_of
 from ._images import Images
 from ._models import Backbone, load_backbone
 from ._progress import Progress
 
 __all__ = ["TimmEmbedder"]
+
+_CURE = (
+    "Their rows are NaN. Drop these from X, y and groups together, with "
+    "keep = ~np.isnan(Z).any(axis=1), Z being the embeddings; or replace the files."
+)
 
 
 class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -53,6 +59,9 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     image_column : str, default=None
         Where X is a DataFrame or a ``datasets.Dataset``, the column with the images or their paths.
         None takes the only one.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about an image that is missing or broken. ``"skip"`` gives it a row of NaN, so
+        that rows still are those of y and groups, and warns of all such rows at the end.
     cache_dir : str or path-like, default=None
         Folder where embeddings are kept, made if it is missing. Images that any script embedded
         before, with this folder and an equal backbone, are looked up. None keeps nothing.
@@ -114,6 +123,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         precision: str = "auto",
         image_root: str | os.PathLike[str] | None = None,
         image_column: str | None = None,
+        on_error: str = "raise",
         cache_dir: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ):
@@ -125,6 +135,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.precision = precision
         self.image_root = image_root
         self.image_column = image_column
+        self.on_error = on_error
         self.cache_dir = cache_dir
         self.verbose = verbose
 
@@ -174,18 +185,29 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         FileNotFoundError
             If an image file is missing; the message names row and file.
         ValueError
-            If an image is broken; the message names row and file.
+            If an image is broken; the message names row and file. With ``on_error="skip"``, if
+            all of them are broken or missing.
+
+        Warns
+        -----
+        SkippedImagesWarning
+            With ``on_error="skip"``, if some are; the message says which, and how to go on.
         """
         images = self._images(X)
         backbone = self._load()
         progress = Progress(type(self).__name__, len(images), self.verbose)
-        return embed(
+        broken: dict[int, str] = {}
+        embeddings = embed(
             backbone,
             images,
             batch_size=None if self.batch_size == "auto" else int(self.batch_size),
             cache=self._open_cache(backbone),
+            broken=broken if self.on_error == "skip" else None,
             update=progress.update,
         )
+        # past this method and scikit-learn's wrapper around it
+        warn_of_skipped_images(broken, len(images), _CURE, stacklevel=3)
+        return embeddings
 
     def _images(self, X: Any) -> Images:
         return Images(X, self.image_root, self.image_column)
@@ -193,8 +215,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _open_cache(self, backbone: Backbone) -> EmbeddingCache | None:
         if self.cache_dir is None:
             return None
-        name = f"{backbone.name}-{backbone.fingerprint}"
-        return open_cache(Path(self.cache_dir).expanduser() / name, backbone.n_features)
+        return open_cache_of(backbone, Path(self.cache_dir).expanduser())
 
     def _load(self) -> Backbone:
         for name, other in (("image_size", None), ("batch_size", "auto")):
@@ -202,6 +223,8 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             whole = isinstance(value, Integral) and not isinstance(value, bool)
             if value != other and not (whole and value >= 1):
                 raise ValueError(f"{name} must be a positive integer or {other!r}; got {value!r}")
+        if self.on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be 'raise' or 'skip'; got {self.on_error!r}")
         return load_backbone(
             self.backbone,
             pretrained=self.pretrained,

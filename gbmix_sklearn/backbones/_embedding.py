@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from joblib import cpu_count
 
-from ._cache import CacheWriter, EmbeddingCache
+from .._device import forward_what_fits
+from ._cache import Cache, CacheWriter, EmbeddingCache, open_cache
 from ._images import Images
-from ._memory import find_batch_size, is_out_of_memory
+from ._memory import find_batch_size
 from ._models import Backbone
 from ._parallel import ordered_map
 
-__all__ = ["embed"]
+__all__ = ["embed", "open_cache_of"]
 
 Prepared = TypeVar("Prepared")
 
@@ -28,7 +32,9 @@ def embed(
     images: Images,
     *,
     batch_size: int | None = None,
-    cache: EmbeddingCache | None = None,
+    cache: Cache | None = None,
+    out: np.ndarray | None = None,
+    broken: dict[int, str] | None = None,
     update: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """Embed images, which threads read batch by batch; beside a GPU, while it works.
@@ -44,56 +50,118 @@ def embed(
     batch_size : int, default=None
         How many go through the model at once; None finds it from the memory. It is halved where
         the device turns out to be too small.
-    cache : EmbeddingCache, default=None
+    cache : EmbeddingCache or MemoryCache, default=None
         Where embeddings are looked up and kept; with it, equal images go through the model once.
+    out : ndarray of shape (n_images, *backbone.shape), default=None
+        A float array to fill, such as a memory map; None makes one of dtype float32.
+    broken : dict of int to str, default=None
+        Takes the rows of images that cannot be read, and why; their embeddings are NaN. None
+        raises the error of the first one.
     update : callable, default=None
         Is called with the number of rows that are done.
 
     Returns
     -------
-    ndarray of shape (n_images, n_features), dtype float32
-        The embeddings, in order.
+    ndarray of shape (n_images, *backbone.shape)
+        The embeddings, in order: `out`, if it was given.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        If an image cannot be read and `broken` is None, or if `out` does not fit.
+
+    Examples
+    --------
+    >>> from ._models import load_backbone
+    >>> backbone = load_backbone("resnet10t", pretrained=False, image_size=32)
+    >>> broken = {}
+    >>> images = Images([np.zeros((40, 30), dtype=np.uint8), "missing.jpg"])
+    >>> embed(backbone, images, broken=broken).shape, list(broken)
+    ((2, 512), [1])
     """
+    shape = (len(images), *backbone.shape)
+    if out is None:
+        out = np.empty(shape, dtype=np.float32)
+    elif out.shape != shape or out.dtype.kind != "f":
+        raise ValueError(f"out must be a float array {shape}; got {out.dtype} {out.shape}")
     if batch_size is None:
         batch_size = find_batch_size(backbone.image_bytes, backbone.device)
-    table = _Table(len(images), backbone.n_features, update)
+    table = _Table(out, update)
+    guard = _Guard(skips=broken is not None)
     if cache is None:
-        source = _all(images, backbone, batch_size)
+        source = _all(images, backbone, batch_size, guard)
         for batch, embeddings in _forwarded(backbone, _regrouped(source, batch_size)):
             table.put(batch.rows, embeddings)
     else:
-        source = _missing(images, backbone, batch_size, cache, table)
+        source = _missing(images, backbone, batch_size, guard, cache, table)
         with CacheWriter(cache) as writer:
             for batch, embeddings in _forwarded(backbone, _regrouped(source, batch_size)):
                 table.put(batch.rows, embeddings)
-                writer.add(batch.keys, embeddings)
-    return table.finished()
+                writer.add(batch.keys, embeddings.reshape(len(batch), -1))
+    table.copy()
+    if broken is not None and guard.broken:
+        table.put(list(guard.broken), np.nan)
+        broken.update(sorted(guard.broken.items()))
+    return out
+
+
+def open_cache_of(backbone: Backbone, folder: Path) -> EmbeddingCache:
+    """Open the part of a cache folder that keeps the embeddings of one backbone.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        The backbone.
+    folder : Path
+        The folder, which backbones share.
+
+    Returns
+    -------
+    EmbeddingCache
+        Its cache.
+    """
+    return open_cache(folder / f"{backbone.name}-{backbone.fingerprint}", backbone.n_features)
 
 
 class _Table:
     """The result as it fills."""
 
-    def __init__(self, rows: int, columns: int, update: Callable[[int], object] | None):
-        self.values = np.empty((rows, columns), dtype=np.float32)
+    def __init__(self, values: np.ndarray, update: Callable[[int], object] | None):
+        self.values = values
         self._update = update
         self._done = 0
-        self._copies: list[int] = []
-        self._originals: list[int] = []
+        self._copies: list[tuple[int, int]] = []
 
-    def put(self, rows: Any, embeddings: np.ndarray) -> None:
+    def put(self, rows: Any, embeddings: Any) -> None:
         self.values[rows] = embeddings
         self._done += np.size(rows)
         if self._update is not None:
             self._update(self._done)
 
     def copy_later(self, row: int, original: int) -> None:
-        self._copies.append(row)
-        self._originals.append(original)
+        self._copies.append((row, original))
 
-    def finished(self) -> np.ndarray:
-        if self._copies:
-            self.put(self._copies, self.values[self._originals])
-        return self.values
+    def copy(self) -> None:
+        for row, original in self._copies:  # one by one: feature maps may be larger than memory
+            self.put(row, self.values[original])
+
+
+class _Guard:
+    """Notes the images that cannot be read, where they are to be skipped."""
+
+    def __init__(self, skips: bool):
+        self.broken: dict[int, str] = {}
+        self._skips = skips
+
+    @contextmanager
+    def reading(self, row: int) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, TypeError, ValueError) as error:
+            # whatever a decoder raises comes as one of these; too little memory breaks no image
+            if not self._skips or isinstance(error.__cause__, MemoryError):
+                raise
+            self.broken[row] = str(error)
 
 
 @dataclass(frozen=True)
@@ -112,22 +180,34 @@ class _Batch:
         return _Batch(self.rows[part], self.keys[part], self.pixels[part])
 
 
-def _all(images: Images, backbone: Backbone, batch_size: int) -> Iterator[_Batch]:
+def _all(images: Images, backbone: Backbone, batch_size: int, guard: _Guard) -> Iterator[_Batch]:
+    """Prepare all images; of what came as pixels of the right size, batches are copied whole."""
     preprocess = backbone.preprocess
-    whole = preprocess.passes(images)  # then there is nothing to do but to copy
 
-    def prepare(rows: range) -> _Batch:
-        return _Batch(list(rows), [], preprocess.load(images, rows))
+    def copy(rows: range) -> list[_Batch]:
+        return [_Batch(list(rows), [], preprocess.load(images, rows))]
 
-    chunks = _chunks(len(images), batch_size if whole else min(_CHUNK, batch_size))
-    return _read_ahead(prepare, chunks, 1 if whole else _rounded_up(batch_size), backbone)
+    def prepare(rows: range) -> list[_Batch]:
+        pixels = {}
+        for row in rows:
+            with guard.reading(row):
+                pixels[row] = preprocess.pixels(images[row])
+        return [_Batch(list(pixels), [], torch.stack(list(pixels.values())))] if pixels else []
+
+    if preprocess.passes(images):
+        batches = _read_ahead(copy, _chunks(len(images), batch_size), 1, backbone)
+    else:
+        chunks = _chunks(len(images), min(_CHUNK, batch_size))
+        batches = _read_ahead(prepare, chunks, _rounded_up(batch_size), backbone)
+    return chain.from_iterable(batches)
 
 
 def _missing(
     images: Images,
     backbone: Backbone,
     batch_size: int,
-    cache: EmbeddingCache,
+    guard: _Guard,
+    cache: Cache,
     table: _Table,
 ) -> Iterator[_Batch]:
     """Prepare what the cache lacks, each image once; put the rest into the table."""
@@ -136,27 +216,28 @@ def _missing(
 
     def prepare(rows: range) -> list[tuple[int, bytes, np.ndarray | None, torch.Tensor | None]]:
         # read, name and prepare one by one: one file a thread is in memory, and read only once
-        keys, pixels = [], []
+        keys: dict[int, bytes] = {}
+        pixels: dict[int, torch.Tensor] = {}
         for row in rows:
-            picture = images[row]
-            keys.append(key := picture.digest())
-            known = key in cache or key in first
-            pixels.append(None if known else preprocess.pixels(picture))
-        found = cache.get(keys)
-        for position, key in enumerate(keys):
-            if pixels[position] is None and key not in found and key not in first:  # damaged
-                pixels[position] = preprocess.pixels(images[rows[position]])
-        return [
-            (row, key, found.get(key), prepared)
-            for row, key, prepared in zip(rows, keys, pixels, strict=True)
-        ]
+            with guard.reading(row):
+                picture = images[row]
+                key = picture.digest()
+                if key not in cache and key not in first:
+                    pixels[row] = preprocess.pixels(picture)
+                keys[row] = key
+        found = cache.get(keys.values())
+        for row, key in keys.items():
+            if row not in pixels and key not in found and key not in first:  # damaged or dropped
+                with guard.reading(row):
+                    pixels[row] = preprocess.pixels(images[row])
+        return [(row, key, found.get(key), pixels.get(row)) for row, key in keys.items()]
 
     chunks = _chunks(len(images), _CHUNK)
     for chunk in _read_ahead(prepare, chunks, _rounded_up(batch_size), backbone):
         new: list[tuple[int, bytes, torch.Tensor]] = []
         for row, key, embedding, pixels in chunk:
             if embedding is not None:
-                table.put(row, embedding)
+                table.put(row, embedding.reshape(backbone.shape))
             elif key in first:
                 table.copy_later(row, first[key])
             elif pixels is not None:
@@ -222,30 +303,12 @@ def _forwarded(
     limit = None
     before: tuple[_Batch, list[torch.Tensor]] | None = None
     for batch in batches:
-        outputs, limit = _forward_what_fits(backbone, batch.pixels, limit or len(batch))
+        outputs, limit = forward_what_fits(backbone.forward, batch.pixels, limit or len(batch))
         if before is not None:
             yield before[0], _fetched(before[1])
         before = batch, outputs
     if before is not None:
         yield before[0], _fetched(before[1])
-
-
-def _forward_what_fits(
-    backbone: Backbone, pixels: torch.Tensor, limit: int
-) -> tuple[list[torch.Tensor], int]:
-    outputs, start = [], 0
-    while start < len(pixels):
-        try:
-            outputs.append(backbone.forward(pixels[start : start + limit]))
-            start += limit
-            continue
-        except (RuntimeError, MemoryError) as error:
-            if limit == 1 or not is_out_of_memory(error):
-                raise
-        limit = max(1, min(limit, len(pixels)) // 2)
-        if backbone.device.type == "cuda":  # after the error is gone, and what it held
-            torch.cuda.empty_cache()
-    return outputs, limit
 
 
 def _fetched(outputs: list[torch.Tensor]) -> np.ndarray:

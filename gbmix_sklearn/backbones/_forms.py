@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
-__all__ = ["FORMS", "as_items", "is_image"]
+__all__ = ["FORMS", "as_items", "different_shapes", "is_image", "looks_like_images"]
 
 FORMS = (
     "X must be a uint8 array (n, height, width, 3) or (n, height, width); a list, Series or array "
@@ -73,6 +73,43 @@ def is_image(item: Any) -> bool:
     if isinstance(item, Mapping):  # how a datasets.Dataset stores an image
         return bool(item) and set(item) <= {"bytes", "path"}
     return isinstance(item, str | os.PathLike | Image.Image | np.ndarray | torch.Tensor)
+
+
+def looks_like_images(X: Any) -> bool:
+    """Tell whether data may be meant as images, from their form and first sample alone.
+
+    Examples
+    --------
+    >>> looks_like_images(np.zeros((5, 8, 8, 3))), looks_like_images(np.zeros((5, 8)))
+    (True, False)
+    >>> looks_like_images(["a.jpg", "b.jpg"]), looks_like_images(["red", "blue"])
+    (True, False)
+    """
+    if isinstance(X, pd.DataFrame):
+        return any(looks_like_images(X[column]) for column in X.columns)
+    if isinstance(X, Dataset) or hasattr(X, "cast_column"):
+        return True
+    if isinstance(X, pd.Series):
+        X = X.to_list()
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OUT":
+        return X.ndim in (3, 4)
+    if not isinstance(X, Sequence | np.ndarray) or isinstance(X, str) or len(X) == 0:
+        return False
+    first = X[0]
+    if isinstance(first, str | os.PathLike):
+        return os.path.splitext(first)[1].lower() in Image.registered_extensions()
+    return isinstance(first, Image.Image) or getattr(first, "ndim", 0) >= 2
+
+
+def different_shapes(X: Any) -> str | None:
+    """Name two samples of different shapes; None where there are none, or samples have none."""
+    if not isinstance(X, list | tuple | pd.Series | np.ndarray) or len(X) == 0:
+        return None
+    shapes = [getattr(item, "shape", None) for item in X]
+    for row, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            return f"row 0 has {shapes[0]}, row {row} has {shape}"
+    return None
 
 
 def _checked(items: Sequence[Any]) -> Sequence[Any]:

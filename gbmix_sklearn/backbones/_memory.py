@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .._device import is_out_of_memory
+
 __all__ = ["find_batch_size", "is_out_of_memory", "measure_image_bytes"]
 
 # more at once is hardly faster
@@ -90,10 +92,3 @@ def measure_image_bytes(model: nn.Module, image: torch.Tensor) -> int:
         for hook in hooks:
             hook.remove()
     return 3 * largest
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether the memory of a device, or of the CPU, was too small for an operation."""
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )

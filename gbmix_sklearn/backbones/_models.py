@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -22,7 +25,7 @@ from ._memory import measure_image_bytes
 from ._preprocess import Preprocess
 from ._weights import check_hub, load_weights, read_weights, weights_not_found
 
-__all__ = ["Backbone", "create_model", "load_backbone"]
+__all__ = ["Backbone", "create_embedding", "create_model", "load_backbone"]
 
 # one model for all threads that ask at once; also, weights are drawn from a seed of the process
 _LOADING = RLock()
@@ -40,8 +43,8 @@ class Backbone:
         From normalised images to embeddings.
     preprocess : Preprocess
         From images to the model's input.
-    n_features : int
-        Length of an embedding.
+    shape : tuple of int
+        Of an embedding: a vector's, or that of feature maps (channels, height, width).
     device : torch.device
         Where the model is.
     dtype : torch.dtype
@@ -53,10 +56,68 @@ class Backbone:
     name: str
     model: nn.Module
     preprocess: Preprocess
-    n_features: int
+    shape: tuple[int, ...]
     device: torch.device
     dtype: torch.dtype
     image_bytes: int
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        model: nn.Module,
+        preprocess: Preprocess,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> Backbone:
+        """Make a backbone of any module, and try it on one image.
+
+        Parameters
+        ----------
+        name : str
+            What it is, for errors and for the fingerprint.
+        model : nn.Module
+            From normalised images (n, 3, height, width) to a tensor (n, ...). It is put into
+            evaluation mode and moved to the device, both in place.
+        preprocess : Preprocess
+            From images to the model's input.
+        device : torch.device
+            Where to put the model.
+        dtype : torch.dtype
+            The type to compute in.
+
+        Returns
+        -------
+        Backbone
+            The backbone.
+
+        Raises
+        ------
+        ValueError
+            If the model cannot take images of this size, or yields no tensor.
+
+        Examples
+        --------
+        >>> model = create_model("resnet10t", pretrained=False)
+        >>> stem = nn.Sequential(model.conv1, model.bn1, model.act1)
+        >>> preprocess = Preprocess.of(model, image_size=32)
+        >>> Backbone.of("stem", stem, preprocess, torch.device("cpu"), torch.float32).shape
+        (64, 16, 16)
+        """
+        model.eval()
+        with _naming(name, preprocess):
+            model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            image = torch.zeros(1, 3, *preprocess.size, device=device)
+            output = _forward(model, image, dtype)
+            if not isinstance(output, torch.Tensor):
+                raise TypeError(f"it yields no tensor but {type(output).__name__}")
+            image_bytes = measure_image_bytes(model, image)
+        return cls(name, model, preprocess, tuple(output.shape[1:]), device, dtype, image_bytes)
+
+    @property
+    def n_features(self) -> int:
+        """Numbers that an embedding has."""
+        return math.prod(self.shape)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,7 +125,9 @@ class Backbone:
 
         The device is not part of it, nor the classifier, nor where the weights came from.
         """
-        model = (timm.__version__, self.name, self.preprocess.recipe, str(self.dtype))
+        model: tuple = (timm.__version__, self.name, self.preprocess.recipe, str(self.dtype))
+        if len(self.shape) != 1:  # the same weights may yield maps and, pooled, vectors
+            model += self.shape
         content = hashlib.sha256(repr(model).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -81,10 +144,20 @@ class Backbone:
 
         Returns
         -------
-        Tensor of shape (n, n_features)
+        Tensor of shape (n, *shape)
             The embeddings, on the device and in the type that it computes in.
         """
         return _forward(self.model, self.preprocess.normalize(pixels, self.device), self.dtype)
+
+
+@contextmanager
+def _naming(name: str, preprocess: Preprocess) -> Iterator[None]:
+    try:
+        yield
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the backbone {name!r} cannot embed images of size {preprocess.size}: {error}"
+        ) from error
 
 
 @torch.inference_mode()
@@ -151,28 +224,15 @@ def _load(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Backbone:
-    model: Any = create_model(backbone, pretrained=pretrained)  # timm's methods are untyped
-    model.reset_classifier(0)
-    model.eval().requires_grad_(False)
-    preprocess = Preprocess.of(model, image_size)
-    try:
-        if model.pretrained_cfg["fixed_input_size"]:
-            _resize_input(model, preprocess.size)
-        model.to(device, memory_format=torch.channels_last)
-        image = torch.zeros(1, 3, *preprocess.size, device=device)
-        features = _forward(model, image, dtype)
-        image_bytes = measure_image_bytes(model, image)
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"the backbone {backbone!r} cannot embed images of size {preprocess.size}: {error}"
-        ) from error
-    if features.ndim != 2:
-        raise ValueError(
-            f"the backbone {backbone!r} yields no vector for an image, but an array of shape "
-            f"{tuple(features.shape[1:])}"
-        )
+    model, preprocess = create_embedding(backbone, pretrained=pretrained, image_size=image_size)
     name = backbone.partition(".")[0]
-    return Backbone(name, model, preprocess, features.shape[1], device, dtype, image_bytes)
+    loaded = Backbone.of(name, model.requires_grad_(False), preprocess, device, dtype)
+    if len(loaded.shape) != 1:
+        raise ValueError(
+            f"the backbone {name!r} yields no vector for an image, but an array of shape "
+            f"{loaded.shape}"
+        )
+    return loaded
 
 
 def _resize_input(model: Any, size: tuple[int, int]) -> None:
@@ -182,6 +242,42 @@ def _resize_input(model: Any, size: tuple[int, int]) -> None:
     if not hasattr(model, "set_input_size"):
         raise ValueError(f"it takes no other size than {own}")
     model.set_input_size(img_size=size)  # interpolates the position embeddings
+
+
+def create_embedding(
+    backbone: str,
+    *,
+    pretrained: bool | str | os.PathLike[str] = True,
+    image_size: int | None = None,
+) -> tuple[nn.Module, Preprocess]:
+    """Create a timm model without its classifier, for images of some size.
+
+    Parameters
+    ----------
+    backbone, pretrained
+        See :func:`create_model`.
+    image_size : int, default=None
+        See :meth:`Preprocess.of`.
+
+    Returns
+    -------
+    nn.Module
+        From normalised images to embeddings, on the CPU.
+    Preprocess
+        From images to its input.
+
+    Raises
+    ------
+    ValueError
+        If the model takes no images of this size, or as :func:`create_model`.
+    """
+    model: Any = create_model(backbone, pretrained=pretrained)  # timm's methods are untyped
+    model.reset_classifier(0)
+    preprocess = Preprocess.of(model, image_size)
+    if model.pretrained_cfg["fixed_input_size"]:
+        with _naming(backbone, preprocess):
+            _resize_input(model, preprocess.size)
+    return model, preprocess
 
 
 def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = True) -> nn.Module:

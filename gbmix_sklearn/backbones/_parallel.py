@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from joblib import cpu_count
 
-__all__ = ["ordered_map"]
+__all__ = ["ordered_map", "prefetched"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 def ordered_map(
@@ -54,3 +55,36 @@ def ordered_map(
             yield begun.popleft().result()
     finally:  # after a broken image the rest need not be read
         pool.shutdown(cancel_futures=True)
+
+
+def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+    """Draw items in a thread, at most `ahead` before they are used.
+
+    Parameters
+    ----------
+    items : iterable
+        Only ever advanced by one thread; closed at the end where it is a generator.
+    ahead : int
+        How many may wait.
+
+    Yields
+    ------
+    object
+        The items, in order. What the iterable raises is raised here, in its turn.
+
+    Examples
+    --------
+    >>> list(prefetched(range(3), ahead=2))
+    [0, 1, 2]
+    """
+    iterator, end = iter(items), object()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="gbmix-ahead")
+    try:
+        begun = deque(pool.submit(next, iterator, end) for _ in range(ahead))
+        while (item := begun.popleft().result()) is not end:
+            begun.append(pool.submit(next, iterator, end))
+            yield item  # type: ignore[misc]  # the end is not yielded
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if isinstance(iterator, Generator):
+            iterator.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
+from timm.data.transforms import str_to_pil_interp
 from torch import nn
 
 from ._images import Images, Picture
@@ -65,15 +67,25 @@ class Preprocess:
             # all of the image, bar what the square cuts off: a margin only pays for big images
             square = (3, image_size, image_size)
             config |= {"input_size": square, "crop_pct": 1.0, "crop_mode": "center"}
+        return cls.of_config(config)
+
+    @classmethod
+    def of_config(cls, config: dict[str, Any]) -> Preprocess:
+        """Preprocessing by timm's data config, such as a recipe holds."""
         return cls(
-            size=config["input_size"][1:],
+            size=tuple(config["input_size"][1:]),
             keeps_exact=config["crop_pct"] == 1.0,
             # timm's "prefetcher" form ends in uint8, so that whole batches are normalised at once
             resize=create_transform(**config, is_training=False, use_prefetcher=True),
-            mean=config["mean"],
-            std=config["std"],
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
             recipe=json.dumps(config, sort_keys=True),
         )
+
+    @property
+    def resample(self) -> Image.Resampling:
+        """The interpolation of `resize`, as Pillow names it."""
+        return str_to_pil_interp(json.loads(self.recipe)["interpolation"])
 
     def load(self, images: Images, rows: Sequence[int]) -> torch.Tensor:
         """Read and prepare some images.
@@ -125,12 +137,15 @@ class Preprocess:
         Tensor of shape (n, 3, height, width), dtype float32, channels last in memory
             The backbone's input.
         """
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32, device=device) * 255
-            for values in (self.mean, self.std)
-        )
+        mean, std = _on(device, self.mean), _on(device, self.std)
         batch = pixels.to(device, non_blocking=True).contiguous()
         return batch.sub(mean).div_(std).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=16)
+def _on(device: torch.device, values: tuple[float, ...]) -> torch.Tensor:
+    # once: a tensor made from numbers makes the device wait
+    return torch.tensor(values, dtype=torch.float32, device=device) * 255
 
 
 def _pixels(batch: np.ndarray) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What was embedded once is found again: by content, across processes, whatever breaks."""
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -18,8 +20,16 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gbmix_sklearn.backbones import TimmEmbedder, _cache, create_model, load_backbone
+from gbmix_sklearn.backbones import (
+    Backbone,
+    TimmEmbedder,
+    _cache,
+    create_model,
+    load_backbone,
+)
 from gbmix_sklearn.backbones._cache import CacheWriter, EmbeddingCache
+from gbmix_sklearn.backbones._embedding import embed
+from gbmix_sklearn.backbones._images import Images
 
 SIZE = 32
 N = 30
@@ -127,6 +137,51 @@ def test_whatever_changes_the_embedding_changes_the_key(X, folder, tmp_path):
     for changes in ({"pretrained": tmp_path / "same.safetensors"}, {"batch_size": 1, "verbose": 0}):
         embedder(folder, **changes).transform(X[:2])
         assert len(list(folder.glob("*"))) == before + 1, f"{changes} change no embedding"
+
+
+def test_caches_of_earlier_versions_are_found():
+    backbone = load_backbone("resnet10t", pretrained=False, image_size=SIZE)
+    settings = (timm.__version__, "resnet10t", backbone.preprocess.recipe, "torch.float32")
+    content = [repr(settings).encode()]
+    for name, tensor in sorted(backbone.model.state_dict().items()):
+        content.append(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.append(tensor.numpy().tobytes())
+    assert backbone.fingerprint == hashlib.sha256(b"".join(content)).hexdigest()[:32]
+
+
+class Maps(torch.nn.Module):
+    def __init__(self, body, pool):
+        super().__init__()
+        self.body, self.pool = body, pool
+
+    def forward(self, images):
+        maps = self.body(images)
+        return maps.mean((2, 3)) if self.pool else maps
+
+
+def of_maps(pool):
+    whole = load_backbone("resnet10t", pretrained=False, image_size=SIZE)
+    body = torch.nn.Sequential(whole.model.conv1, whole.model.bn1)
+    return Backbone.of(
+        "maps", Maps(body, pool), whole.preprocess, torch.device("cpu"), torch.float32
+    )
+
+
+def test_feature_maps_are_found_again_in_their_shape(X, folder):
+    backbone, seen = of_maps(pool=False), []
+    backbone.model.register_forward_hook(lambda model, inputs, output: seen.append(len(output)))
+    rows = [*range(N), 3, 3]  # equal images are copied
+    for _ in range(2):
+        cache = EmbeddingCache(folder, backbone.n_features)
+        result = embed(backbone, Images(X[rows]), batch_size=4, cache=cache)
+        assert result.shape == (N + 2, 64, 16, 16)
+        assert sum(seen) == N
+        close(result, embed(of_maps(pool=False), Images(X[rows])))
+
+
+def test_maps_and_pooled_maps_of_the_same_weights_have_caches_of_their_own():
+    assert of_maps(pool=True).fingerprint != of_maps(pool=False).fingerprint
+    assert of_maps(pool=True).fingerprint == of_maps(pool=True).fingerprint
 
 
 def test_search_embeds_each_image_once(X, folder, forwards):
@@ -335,3 +390,11 @@ def test_the_writer_writes_in_pieces_and_at_the_end(folder):
     with CacheWriter(cache, seconds=0) as writer:
         writer.add(keys_of([9]), rows_of([9]))
         assert len(EmbeddingCache(folder, 3)) == 7
+
+
+def test_the_writer_collects_few_where_they_are_large(folder, monkeypatch):
+    monkeypatch.setattr(_cache, "_MOST_COLLECTED", 5 * rows_of([0]).nbytes)
+    with CacheWriter(EmbeddingCache(folder, 3)) as writer:
+        for number in range(12):
+            writer.add(keys_of([number]), rows_of([number]))
+            assert len(EmbeddingCache(folder, 3)) == (number + 1) // 5 * 5

@@ -19,9 +19,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-from gbmix_sklearn.backbones import TimmEmbedder, _memory, _models, load_backbone
+from gbmix_sklearn.backbones import Backbone, TimmEmbedder, _memory, _models, load_backbone
+from gbmix_sklearn.backbones._embedding import embed
+from gbmix_sklearn.backbones._images import Images
 
 SIZE = 32
+CPU = torch.device("cpu")
 
 
 def embedder(**parameters):
@@ -241,6 +244,7 @@ def test_init_only_stores_parameters():
         ({"device": "gpu"}, "device must be 'auto' or"),
         ({"device": "cuda:99"}, "device must be 'auto' or"),
         ({"precision": "fp8"}, "precision must be one of.*'fp8'"),
+        ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'; got 'ignore'"),
         ({"image_size": 1}, None),
     ],
 )
@@ -296,3 +300,76 @@ def test_progress_tells_the_time_left(monkeypatch, capsys):
     assert capsys.readouterr().err == "", "too early to be worth a line"
     progress.update(60)
     assert "Name: 60/4000 images, 1 images/s, 1:05:40 left" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """The first stages of a model: feature maps of shape (64, 8, 8)."""
+    whole = load_backbone("resnet10t", pretrained=False, image_size=SIZE)
+    model = whole.model
+    first = torch.nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool, model.layer1)
+    return Backbone.of("stages", first, whole.preprocess, CPU, torch.float32)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 4])
+def test_feature_maps_keep_their_shape(X, stages, batch_size):
+    assert stages.shape == (64, 8, 8)
+    assert stages.n_features == 64 * 8 * 8
+    images = Images(X)
+    pixels = stages.preprocess.load(images, range(len(X)))
+    with torch.inference_mode():
+        maps = stages.model(stages.preprocess.normalize(pixels, CPU))
+    result = embed(stages, images, batch_size=batch_size)
+    assert result.dtype == np.float32
+    assert result.shape == (len(X), 64, 8, 8)
+    close(result, maps)
+
+
+def test_a_backbone_of_any_module_evaluates():
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4)).train()
+    preprocess = load_backbone("resnet10t", pretrained=False, image_size=SIZE).preprocess
+    backbone = Backbone.of("own", module, preprocess, CPU, torch.bfloat16)
+    assert not any(part.training for part in module.modules())
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    assert module[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert backbone.shape == (4, SIZE, SIZE)
+    assert backbone.forward(torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)).shape[0] == 2
+    assert backbone.image_bytes >= 4 * 4 * SIZE * SIZE
+
+
+class Several(torch.nn.Module):
+    def forward(self, images):
+        return images, images
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (torch.nn.Linear(7, 2), "'own' cannot embed images of size .32, 32.: .*shapes"),
+        (Several(), "'own' cannot embed.*it yields no tensor but tuple"),
+    ],
+)
+def test_modules_that_are_no_backbone_are_refused(module, message):
+    preprocess = load_backbone("resnet10t", pretrained=False, image_size=SIZE).preprocess
+    with pytest.raises(ValueError, match=message):
+        Backbone.of("own", module, preprocess, CPU, torch.float32)
+
+
+def test_embedding_into_a_file(X, stages, tmp_path):
+    images = Images(X)
+    shape = (len(X), *stages.shape)
+    mapped = np.memmap(tmp_path / "maps", dtype=np.float32, mode="w+", shape=shape)
+    assert embed(stages, images, batch_size=4, out=mapped) is mapped
+    mapped.flush()
+    written = np.fromfile(tmp_path / "maps", dtype=np.float32).reshape(shape)
+    close(written, embed(stages, images))
+    half = embed(stages, images, out=np.zeros(shape, dtype=np.float16))
+    np.testing.assert_allclose(half, written, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "out", [np.zeros((11, 64, 8, 9), np.float32), np.zeros((11, 64, 8, 8), dtype=int)]
+)
+def test_arrays_that_do_not_fit_the_embeddings_are_refused(X, stages, out):
+    with pytest.raises(ValueError, match=r"float array \(11, 64, 8, 8\); got (float32|int64)"):
+        embed(stages, Images(X), out=out)
