@@ -15,7 +15,8 @@ class ShuffledSampler:
     cell_codes : ndarray of shape (n_samples,)
         Cell number of each sample; only its length matters here.
     batch_size : int
-        Samples in a batch; the last one of an epoch may be smaller.
+        Samples in a batch; the last one of an epoch may be smaller. A last batch of one, of which
+        batch normalization cannot take statistics, gets a second sample from the batch before it.
 
     Examples
     --------
@@ -23,6 +24,9 @@ class ShuffledSampler:
     >>> sampler = ShuffledSampler(np.zeros(5, dtype=int), batch_size=2)
     >>> [len(batch) for batch in sampler.epoch(np.random.default_rng(0))]
     [2, 2, 1]
+    >>> sampler = ShuffledSampler(np.zeros(9, dtype=int), batch_size=4)
+    >>> [len(batch) for batch in sampler.epoch(np.random.default_rng(0))]
+    [4, 3, 2]
     """
 
     def __init__(self, cell_codes: np.ndarray, batch_size: int):
@@ -32,4 +36,7 @@ class ShuffledSampler:
     def epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw the batches of one epoch, each an array of sample positions."""
         order = rng.permutation(self.n_samples)
-        return np.split(order, np.arange(self.batch_size, self.n_samples, self.batch_size))
+        cuts = np.arange(self.batch_size, self.n_samples, self.batch_size)
+        if self.batch_size > 2 and self.n_samples % self.batch_size == 1:
+            cuts[-1:] -= 1  # none to move where there is a single batch
+        return np.split(order, cuts)

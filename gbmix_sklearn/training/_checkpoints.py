@@ -80,8 +80,6 @@ class Checkpoint(Callback):
             setattr(net.criterion_, name, value)
         net.optimizer_.load_state_dict(state["optimizer"])
         net.scaler_.load_state_dict(state["scaler"])
-        if net.scheduler_ is not None:
-            net.scheduler_.load_state_dict(state["scheduler"])
         net.best_epoch_, net.best_state_ = state["best_epoch"], state["best_state"]
         net.best_score_ = tuple(state["best_score"])
         net.history = History(json.loads(state["history"]))
@@ -102,7 +100,6 @@ class Checkpoint(Callback):
             "criterion": net.criterion_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
             "scaler": net.scaler_.state_dict(),
-            "scheduler": None if net.scheduler_ is None else net.scheduler_.state_dict(),
             "best_epoch": net.best_epoch_,
             "best_state": net.best_state_,
             "best_score": [float(score) for score in net.best_score_],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from contextlib import nullcontext
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch.nn import functional as F
 
-from ..exceptions import NonFiniteLossError, NonFiniteLossWarning
+from .._device import forward_what_fits, is_out_of_memory, largest_that_fits
+from ..exceptions import NonFiniteLossError, NonFiniteLossWarning, OutOfMemoryError
+from ._interrupts import deferred_interrupt
+from ._schedule import make_scheduler, scheduled
 from ._source import EvaluationSource, TrainingSource
 
 __all__ = ["GroupNet"]
@@ -34,7 +39,12 @@ class GroupNet(NeuralNet):
     dtype : torch.dtype
         What training steps compute in.
     lr_schedule : {"constant", "cosine", "step"}
-        Cosine to 0 over `max_epochs`, or a tenth after each third of them.
+        Cosine to 0 over `max_epochs`, or a tenth after each third of them; it scales the learning
+        rate of each parameter group. The history has that of the last group at the epoch's end.
+    warmup_epochs : float
+        Epochs in which the learning rate rises, step by step, before the schedule begins.
+    max_grad_norm : float or None
+        Longer gradients are shortened to this Euclidean norm.
     patience : int or None
         Stop after this many epochs without a better one.
     **kwargs
@@ -49,6 +59,8 @@ class GroupNet(NeuralNet):
         n_classes: int,
         dtype: torch.dtype = torch.float32,
         lr_schedule: str = "constant",
+        warmup_epochs: float = 0,
+        max_grad_norm: float | None = None,
         patience: int | None = None,
         **kwargs: Any,
     ):
@@ -56,6 +68,8 @@ class GroupNet(NeuralNet):
         self.n_classes = n_classes
         self.dtype = dtype
         self.lr_schedule = lr_schedule
+        self.warmup_epochs = warmup_epochs
+        self.max_grad_norm = max_grad_norm
         self.patience = patience
 
     @property
@@ -67,6 +81,14 @@ class GroupNet(NeuralNet):
         """The module without the wrapper that torch.compile puts around it."""
         return getattr(self.module_, "_orig_mod", self.module_)
 
+    def get_all_learnable_params(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Yield parameters by the names that they have without torch.compile.
+
+        Frozen ones too, which get no gradient and do not move: a callback may release them.
+        """
+        for name, parameter in super().get_all_learnable_params():
+            yield name.removeprefix("_orig_mod."), parameter
+
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
         """Compile the module only: criteria are small and change shape."""
         return super().torch_compile(module, name) if name == "module" else module
@@ -75,12 +97,11 @@ class GroupNet(NeuralNet):
         """Initialize everything for a new training."""
         super().initialize()
         optimizer = self.optimizer_
-        self.scheduler_: torch.optim.lr_scheduler.LRScheduler | None = None
-        if self.lr_schedule == "cosine":
-            self.scheduler_ = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_epochs)
-        elif self.lr_schedule == "step":
-            third = math.ceil(self.max_epochs / 3)
-            self.scheduler_ = torch.optim.lr_scheduler.StepLR(optimizer, third)
+        for group in optimizer.param_groups:  # numbers of numpy's cannot be read from a checkpoint
+            group.update({k: v.item() for k, v in group.items() if isinstance(v, np.generic)})
+        self.scheduler_ = make_scheduler(
+            optimizer, self.lr_schedule, self.max_epochs, self.warmup_epochs
+        )
         device_type = torch.device(self.device).type
         self.scaler_ = torch.amp.GradScaler(device_type, enabled=self.dtype == torch.float16)
         self.hooks_ = {
@@ -136,32 +157,63 @@ class GroupNet(NeuralNet):
                 if y is not None:
                     self._validate(y)
                 self._keep_if_best(y is not None)
-                if self.scheduler_ is not None:
-                    self.scheduler_.step()
             self.history.record("stop", not finite)
-            try:
-                self.notify("on_epoch_end", dataset_train=X, dataset_valid=y)
-            except KeyboardInterrupt:  # how skorch's callbacks ask to stop early
-                self.history.record("stop", True)
+            with deferred_interrupt():  # a Ctrl-C is no request of a callback, and tears no file
+                try:
+                    self.notify("on_epoch_end", dataset_train=X, dataset_valid=y)
+                except KeyboardInterrupt:  # how skorch's callbacks ask to stop early
+                    self.history.record("stop", True)
             stop = self._should_stop()
         self.raw_module.load_state_dict(self.best_state_)
         return self
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, torch.Tensor]:
         """One optimizer step; the loss stays on the device."""
+        try:
+            loss = self._compute_gradients(*batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            clear_frames(error.__traceback__)  # they hold what the step had computed
+            raise self._out_of_memory(*batch) from error
+        hooked = "on_grad_computed" in self.hooks_
+        if self.scaler_.is_enabled() and (hooked or self.max_grad_norm is not None):
+            self.scaler_.unscale_(self.optimizer_)
+        if hooked:
+            parameters = list(self.module_.named_parameters())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        if self.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters_, self.max_grad_norm)
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
+        return {"loss": loss}
+
+    def _compute_gradients(self, *batch: Any) -> torch.Tensor:
+        """Forward and backward; the loss."""
         for parameter in self.parameters_:  # zero_grad takes ten times as long to say so
             parameter.grad = None
         with self._autocast():
             loss = self.criterion_(self.module_, *batch)
         self.scaler_.scale(loss).backward()
-        if "on_grad_computed" in self.hooks_:
-            if self.scaler_.is_enabled():
-                self.scaler_.unscale_(self.optimizer_)
-            parameters = list(self.module_.named_parameters())
-            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.scaler_.step(self.optimizer_)
-        self.scaler_.update()
-        return {"loss": loss.detach()}
+        return loss.detach()
+
+    def _out_of_memory(
+        self, x: torch.Tensor, y: torch.Tensor, s: torch.Tensor, *_: Any
+    ) -> OutOfMemoryError:
+        """Try smaller batches, without the plan for the whole one, and say what fits."""
+        fits = largest_that_fits(
+            lambda size: self._compute_gradients(x[:size], y[:size], s[:size]), len(x) // 2
+        )
+        self.optimizer_.zero_grad()
+        less = "smaller images (image_size), a smaller backbone or precision='bf16'"
+        return OutOfMemoryError(
+            f"a training batch of {len(x)} does not fit into the memory of {x.device}; "
+            + (
+                f"{fits} fit: set batch_size={fits}, or take {less}"
+                if fits
+                else f"not even a single sample does: take {less}"
+            )
+        )
 
     def _autocast(self) -> Any:
         if self.dtype == torch.float32:
@@ -174,7 +226,11 @@ class GroupNet(NeuralNet):
         notify = bool(self.hooks_)
         losses: list[torch.Tensor] = []
         targets: list[torch.Tensor] = []
-        for batch in source.epoch(self._plan):
+        batches = source.epoch(self._plan)
+        if self.scheduler_ is not None:
+            n_batches = math.ceil(len(source) / self.batch_size)
+            batches = scheduled(self.scheduler_, batches, len(self.history) - 1, n_batches)
+        for batch in batches:
             if notify:
                 self.notify("on_batch_begin", batch=batch, training=True)
             step = self.train_step(batch)
@@ -187,12 +243,13 @@ class GroupNet(NeuralNet):
                 self.notify("on_batch_end", batch=batch, training=True, **step)
         loss = float(torch.stack(losses).mean())  # the first wait for the device
         self.history.record("train_loss", loss)
-        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
         if targets:
             counts = torch.bincount(torch.cat(targets).cpu())
             self.history.record("target_counts", counts.tolist())
         # the loss was computed before the last step, which only the weights have seen
-        weights = torch.stack([weight.detach().sum() for weight in self.raw_module.parameters()])
+        trained = [weight for weight in self.raw_module.parameters() if weight.requires_grad]
+        weights = torch.stack([weight.detach().sum() for weight in trained])
         if math.isfinite(loss) and bool(weights.isfinite().all()):
             return True
         what = "weights became infinite" if math.isfinite(loss) else f"training loss became {loss}"
@@ -214,12 +271,14 @@ class GroupNet(NeuralNet):
     def _validate(self, source: EvaluationSource) -> None:
         """Record the loss and the accuracy of every cell of the validation part."""
         self._set_training(False)
-        device = source.x.device
+        device = source.device
         loss = torch.zeros((), device=device)
         correct = torch.zeros(len(source.counts), device=device)
-        with torch.inference_mode():
+        limit = 0  # as large as the batches
+        with torch.inference_mode(), self._autocast():
             for x, y, cells in source:
-                logits = self.module_(x).float()
+                outputs, limit = forward_what_fits(self.module_, x, limit or len(x))
+                logits = torch.cat(outputs).float()
                 loss += F.cross_entropy(logits, y, reduction="sum")
                 correct.index_add_(0, cells, (logits.argmax(1) == y).float())
         hits = correct.cpu().numpy()

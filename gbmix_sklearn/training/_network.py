@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Network", "embed_in_batches"]
+from .._device import forward_what_fits
+from ..criteria._modes import evaluating
+from ._inputs import Inputs
 
-#: rows that pass through a network at once outside of training, in bytes of input
-_CHUNK_BYTES = 32 * 2**20
+__all__ = ["Network", "embed_in_batches", "hidden_layers"]
 
 
 class Network(nn.Module):
@@ -32,6 +33,13 @@ class Network(nn.Module):
         self.embedding = embedding
         self.head = nn.Linear(n_features, n_classes)
 
+    def train(self, mode: bool = True) -> Network:
+        """Set the mode; parts that are frozen, statistics and dropout included, stay in eval."""
+        super().train(mode)
+        if mode:
+            _rest_frozen(self)
+        return self
+
     @property
     def is_affine(self) -> bool:
         """Whether mixing inputs is the same as mixing logits."""
@@ -46,6 +54,16 @@ class Network(nn.Module):
         return self.head(self.embed(x))
 
 
+def _rest_frozen(module: nn.Module) -> None:
+    """Put the parts of which all parameters are frozen into eval mode."""
+    trained = [parameter.requires_grad for parameter in module.parameters()]
+    if trained and not any(trained):
+        module.eval()
+        return
+    for child in module.children():
+        _rest_frozen(child)
+
+
 def hidden_layers(n_features: int, units: Sequence[int]) -> nn.Sequential:
     """Build ReLU layers of the given sizes."""
     layers: list[nn.Module] = []
@@ -55,32 +73,45 @@ def hidden_layers(n_features: int, units: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def embed_in_batches(module: nn.Module, x: Tensor, device: torch.device) -> np.ndarray:
-    """Pass all of x through a module in eval mode, without gradients.
+def embed_in_batches(
+    module: nn.Module | None,
+    inputs: Inputs,
+    rows: np.ndarray | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> np.ndarray:
+    """Pass samples through a module in eval mode, without gradients.
+
+    Every part of the module has its own mode again afterwards. A batch that does not fit into the
+    memory is halved.
 
     Parameters
     ----------
-    module : Module
-        Its outputs are flattened to two dimensions.
-    x : Tensor of shape (n_samples, ...)
-        On any device; moved, and made float32, batch by batch.
-    device : torch.device
-        Where the module lives.
+    module : Module or None
+        Its outputs are flattened to two dimensions. None passes the samples on.
+    inputs : Inputs
+        The samples, on the device where the module is.
+    rows : ndarray of int, default=None
+        Which of them; None takes all.
+    dtype : torch.dtype, default=torch.float32
+        What to compute in.
 
     Returns
     -------
     ndarray of shape (n_samples, n_outputs), dtype float32
     """
-    rows = max(1, _CHUNK_BYTES // max(1, 4 * x[:1].numel()))
+    if rows is None:
+        rows = np.arange(len(inputs))
+    module = nn.Identity() if module is None else module
     out: np.ndarray | None = None
-    was_training = module.training
-    module.eval()
-    with torch.inference_mode():
-        for start in range(0, len(x), rows):
-            part = module(x[start : start + rows].to(device).float()).flatten(1)
+    done = limit = 0
+    half = torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32)
+    with torch.inference_mode(), evaluating(module), half:
+        for batch in inputs.chunks(rows):
+            outputs, limit = forward_what_fits(module, batch, limit or len(batch))
+            part = torch.cat(outputs).flatten(1)
             if out is None:
-                out = np.empty((len(x), part.shape[1]), dtype=np.float32)
-            out[start : start + rows] = part.float().cpu().numpy()
-    module.train(was_training)
+                out = np.empty((len(rows), part.shape[1]), dtype=np.float32)
+            out[done : done + len(part)] = part.float().cpu().numpy()
+            done += len(part)
     assert out is not None, "there is at least one sample"
     return out

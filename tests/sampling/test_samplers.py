@@ -73,4 +73,26 @@ def test_shuffled_batches_hold_every_sample_once(n, batch_size):
     batches = ShuffledSampler(np.zeros(n, int), batch_size).epoch(np.random.default_rng(0))
     assert len(batches) == -(-n // batch_size)
     assert sorted(np.concatenate(batches)) == list(range(n))
-    assert all(len(batch) == batch_size for batch in batches[:-1])
+    sizes = [len(batch) for batch in batches]
+    moved = batch_size > 2 and n > 1 and n % batch_size == 1
+    assert sizes[:-2] == [batch_size] * len(sizes[:-2])
+    assert sizes[-2:-1] == [batch_size - moved] * len(sizes[-2:-1])
+
+
+@given(st.integers(2, 100), st.integers(3, 120))
+def test_no_shuffled_batch_is_a_single_sample(n, batch_size):
+    """Batch normalization refuses to train on one."""
+    batches = ShuffledSampler(np.zeros(n, int), batch_size).epoch(np.random.default_rng(0))
+    assert min(len(batch) for batch in batches) > 1
+
+
+def test_a_last_batch_of_one_takes_a_sample_from_the_batch_before():
+    def sizes(n, batch_size):
+        batches = ShuffledSampler(np.zeros(n, int), batch_size).epoch(np.random.default_rng(0))
+        return [len(batch) for batch in batches]
+
+    assert sizes(13, 4) == [4, 4, 3, 2]
+    assert sizes(5, 4) == [3, 2]
+    assert sizes(14, 4) == [4, 4, 4, 2]
+    assert sizes(5, 2) == [2, 2, 1]
+    assert sizes(1, 4) == [1]

@@ -10,9 +10,10 @@ from torch import nn
 from gbmix_sklearn.groups import make_cells
 from gbmix_sklearn.sampling import GroupBalancedSampler, ShuffledSampler
 from gbmix_sklearn.training import (
+    ArrayInputs,
     EvaluationSource,
     TrainingSource,
-    _network,
+    _inputs,
     _source,
     as_tensor,
     embed_in_batches,
@@ -53,9 +54,10 @@ def test_every_batch_has_the_rows_that_were_drawn(
     y, s = rng.integers(3, size=(2, n))
     sampler = (GroupBalancedSampler if balanced else ShuffledSampler)(3 * y + s, batch_size)
     drawn = list(sampler.epoch(np.random.default_rng(seed)))
-    source = TrainingSource(torch.from_numpy(x), rows, y, s, sampler, np.random.default_rng(seed))
+    inputs = ArrayInputs(torch.from_numpy(x))
+    source = TrainingSource(inputs, rows, y, s, sampler, np.random.default_rng(seed))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_source, "_CHUNK_BYTES", chunk)
+        patch.setattr(_inputs, "_CHUNK_BYTES", chunk)
         patch.setattr(_source, "_CHUNK_ROWS", planned)
         steps = [tuple(part.clone() for part in step) for step in source.epoch(nothing)]
     assert len(steps) == len(drawn) == -(-n // batch_size)
@@ -71,7 +73,7 @@ def test_plans_are_made_for_the_very_batch(monkeypatch):
     y, s = np.arange(n) % 2, np.arange(n) // 2 % 2
     x = torch.arange(n * 3.0).reshape(n, 3)
     batches = ShuffledSampler(y, 8).epoch(np.random.default_rng(0))
-    source = TrainingSource(x, np.arange(n), y, s, Fixed(batches), None)
+    source = TrainingSource(ArrayInputs(x), np.arange(n), y, s, Fixed(batches), None)
     monkeypatch.setattr(_source, "_CHUNK_ROWS", 2 * 8)
     sizes = []
 
@@ -86,8 +88,9 @@ def test_plans_are_made_for_the_very_batch(monkeypatch):
 
 def test_an_epoch_of_a_single_ragged_batch():
     x = torch.arange(6.0).reshape(3, 2)
+    zeros = np.zeros(3, int)
     source = TrainingSource(
-        x, np.arange(3), np.zeros(3, int), np.zeros(3, int), Fixed([np.array([2, 0])]), None
+        ArrayInputs(x), np.arange(3), zeros, zeros, Fixed([np.array([2, 0])]), None
     )
     ((step, _, _),) = source.epoch(nothing)
     assert step.tolist() == [[4, 5], [0, 1]]
@@ -96,12 +99,12 @@ def test_an_epoch_of_a_single_ragged_batch():
 
 @pytest.mark.parametrize("chunk", [1, 40, 10**6])
 def test_the_validation_part_comes_in_order(chunk, monkeypatch):
-    monkeypatch.setattr(_source, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(_inputs, "_CHUNK_BYTES", chunk)
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.integers(0, 255, (40, 3)).astype(np.uint8))
     cells = make_cells(rng.integers(2, size=15), rng.integers(3, size=15))
     rows = rng.permutation(40)[:15]
-    source = EvaluationSource(x, rows, cells)
+    source = EvaluationSource(ArrayInputs(x), rows, cells)
     parts = list(source)
     assert torch.equal(torch.cat([part[0] for part in parts]), x[rows].float())
     assert torch.cat([part[1] for part in parts]).tolist() == cells.y.tolist()
@@ -116,8 +119,8 @@ def test_embedding_does_not_depend_on_the_batches(chunk, monkeypatch):
     module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.9))
     expected = module.eval()(x).flatten(1).detach().numpy()
     module.train()
-    monkeypatch.setattr(_network, "_CHUNK_BYTES", chunk)
-    got = embed_in_batches(module, x, torch.device("cpu"))
+    monkeypatch.setattr(_inputs, "_EVALUATION_BYTES", chunk)
+    got = embed_in_batches(module, ArrayInputs(x))
     assert got.dtype == np.float32
     assert got == pytest.approx(expected, abs=1e-6)
     assert module.training
