@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from .refit import set_weights
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 1
+_FORMAT = 2
 _HEAD_ATTRIBUTES = ("coef_", "intercept_")
 
 
@@ -91,7 +92,7 @@ def save_model(estimator: Any, path: Any) -> None:
             for name, value in estimator.get_params(deep=False).items()
             if name != "backbone"
         },
-        "has_backbone": estimator.backbone is not None,
+        "backbone": estimator._backbone.describe(),
         "classes": _array_to_json(estimator.classes_),
         "n_features_in": getattr(estimator, "n_features_in_", None),
         "input_shape": list(estimator._input_shape),
@@ -144,8 +145,8 @@ def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | N
     Returns
     -------
     classifier
-        Fitted, with predictions equal to those of the saved one to float precision. Callbacks and
-        generators given as `random_state` are not stored.
+        Fitted, with predictions equal to those of the saved one to float precision. Callbacks,
+        functions given as `augment` and generators given as `random_state` are not stored.
 
     Raises
     ------
@@ -177,12 +178,15 @@ def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | N
     classes = {method.__name__: method for method in METHODS.values()}
     if content["class"] not in classes:
         raise GBMixError(f"{folder} holds a {content['class']}, which this version does not know")
-    if content["has_backbone"] and backbone is None:
+    stored = content["backbone"]
+    if stored == "module" and backbone is None:
         raise ValueError(
             f"the model in {folder} was trained with a module as backbone, and code is not stored: "
             "give a module of the same architecture as backbone=..."
         )
     parameters = {name: _from_json(value) for name, value in content["parameters"].items()}
+    if isinstance(stored, dict):
+        backbone = stored["name"]
     estimator = classes[content["class"]](**(parameters | {"device": device, "backbone": backbone}))
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
         _restore(estimator, content, tensors)
@@ -213,23 +217,24 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
     estimator.head_ = set_weights(head, coef, intercept, estimator.classes_)
 
     device = resolve_device(estimator.device)
-    state = {n.removeprefix("net."): v for n, v in tensors.items() if n.startswith("net.")}
+    state = _part_of(tensors, "net")
     try:
-        estimator.backbone_ = estimator._frozen_backbone(device)
+        estimator._backbone = estimator._backbone_from(content["backbone"])
         if estimator.backbone_ is not None:
-            frozen = {
-                name.removeprefix("backbone."): value
-                for name, value in tensors.items()
-                if name.startswith("backbone.")
-            }
-            estimator.backbone_.load_state_dict(frozen)
-        network = estimator._assemble(estimator._trained_backbone(), content["n_hidden_inputs"])
+            estimator.backbone_.load_state_dict(_part_of(tensors, "backbone"))
+        trained = estimator._backbone.take_trained()
+        network = estimator._assemble(trained, content["n_hidden_inputs"])
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"the backbone does not fit the saved weights: {error}") from error
     estimator.net_ = estimator._make_net(network, _example_cells(estimator), None, None, device)
     estimator.net_.history = History(content["epochs"])
     estimator.net_.best_epoch_ = content["best_epoch"]
+
+
+def _part_of(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
+    prefix = f"{part}."
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
 def _example_cells(estimator: Any) -> Cells:
@@ -299,8 +304,10 @@ def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
 def _to_json(name: str, value: Any) -> Any:
     if isinstance(value, np.random.RandomState) or name == "callbacks":
         return None
-    if isinstance(value, Path):
-        return str(value)
+    if name == "augment" and callable(value):
+        return None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, sklearn.base.BaseEstimator):
         if getattr(sklearn.linear_model, type(value).__name__, None) is not type(value):
             raise TypeError(f"{name}={value!r} cannot be saved; pickle the classifier instead")

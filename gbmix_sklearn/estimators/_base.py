@@ -3,117 +3,51 @@
 from __future__ import annotations
 
 import warnings
-from copy import deepcopy
-from dataclasses import KW_ONLY, dataclass
-from numbers import Integral, Real
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    is_classifier,
-)
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
-from ..groups import Attribute, Cells, no_attribute, take_groups
-from ..refit import (
-    check_refit_classes,
-    linear_head,
-    refit_head,
-)
+from ..groups import Cells, no_attribute, take_groups
+from ..refit import check_refit_classes, linear_head, refit_head
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
     EvaluationSource,
     GroupNet,
+    Inputs,
+    Loaded,
     Network,
     Progress,
     Sampler,
     TrainingSource,
-    as_tensor,
     embed_in_batches,
     fingerprint,
     hidden_layers,
 )
+from ._array_backbone import ArrayBackbone
 from ._history import history_frame
-from ._parts import set_aside
+from ._image_backbone import ImageBackbone
+from ._inputs import Validation
+from ._parameters import OPTIMIZERS, RUN_PARAMETERS, Parameters
+from ._parts import keep, set_aside
 from ._prediction import Prediction
 
 __all__ = ["GroupClassifier"]
 
-_OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-
-#: parameters that change how a fit runs but not what it gives
-_RUN_PARAMETERS = {"checkpoint_dir", "callbacks", "verbose"}
-
 
 @dataclass(eq=False, repr=False)
-class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
-    """Base of all classifiers: everything but the criterion and the sampler.
-
-    The fields of these dataclasses are the estimators' parameters: a subclass declares its own and
-    new defaults, and the constructor with its signature follows.
-    """
-
-    backbone: torch.nn.Module | None = None
-    _: KW_ONLY
-    hidden_units: tuple[int, ...] = ()
-    trainable: bool = True
-    max_epochs: int = 50
-    batch_size: int = 64
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    lr_schedule: Literal["constant", "cosine", "step"] = "constant"
-    refit: Any = None
-    refit_fraction: float = 0.2
-    validation_fraction: float | None = 0.2
-    patience: int | None = 10
-    group_columns: Any = None
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    compile: bool = False
-    checkpoint_dir: Any = None
-    callbacks: Any = None
-    random_state: Any = None
-    verbose: int = 0
-
-    #: what fit does without groups
-    _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "optional"
+class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
+    """Base of all classifiers: everything but the criterion and the sampler."""
 
     # routes groups to fit without asking the user to request them
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "backbone": [torch.nn.Module, str, None],
-        "hidden_units": ["array-like"],
-        "trainable": ["boolean"],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions(set(_OPTIMIZERS))],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
-        "refit": [StrOptions({"auto", "logistic"}), HasMethods("fit"), None],
-        "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "group_columns": "no_validation",
-        "device": [str],
-        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
-        "compile": ["boolean"],
-        "checkpoint_dir": [str, Path, None],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
     # ------------------------------------------------------------------ what a method defines
 
@@ -141,9 +75,10 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Embeddings or a table of numbers; with a module as `backbone`, numbers in whatever shape
-            it takes. All of them are used as float32.
+            it takes, all of them used as float32. With the name of a timm model as `backbone`,
+            images in any of the forms that :class:`gbmix_sklearn.TimmEmbedder` takes.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
@@ -166,6 +101,12 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
             If data, groups or parameters cannot be used; the message says which and how to mend it.
         TypeError
             If `groups` is no array-like, or X no DataFrame where `group_columns` is set.
+        FileNotFoundError
+            If the file of an image is missing.
+        WeightsNotFoundError
+            If pretrained weights are neither on this machine nor to be downloaded.
+        OutOfMemoryError
+            If a training batch does not fit on the device; the message says which would.
         """
         self._validate_params()
         self._check_parameters()
@@ -185,7 +126,7 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
                 "be binned first"
             )
         validation = self._check_validation_data(X_val, y_val, groups_val)
-        if groups is not None and validation is not None and validation[2] is None:
+        if groups is not None and validation is not None and validation.attribute is None:
             warnings.warn(
                 "X_val came without groups_val: the worst class, not the worst group, chooses the "
                 "epoch. Give groups_val as well",
@@ -193,30 +134,33 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
 
+        for name in ("net_", "head_"):  # of an earlier fit, which would hold memory meanwhile
+            self.__dict__.pop(name, None)
         seeds = self._seeds()
-        fractions = {}
-        if validation is None and self.validation_fraction is not None:
-            fractions["validation_fraction"] = self.validation_fraction
-        if self._refit is not None:
-            fractions["refit_fraction"] = self.refit_fraction
-        parts = set_aside(cells, fractions, seeds["parts"])
-        if self._refit is not None:  # before hours of training, not after
-            check_refit_classes(cells.y[parts["refit_fraction"]], self.classes_)
-        train = cells.take(parts["train"])
-        self.group_table_ = train.table
-
+        parts = self._divide(cells, validation, seeds["parts"])
         device = resolve_device(self.device)
         forked = [device.index or 0] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked):
             torch.manual_seed(seeds["torch"])
-            self.backbone_ = self._frozen_backbone(device)
-            x = self._features(X, device)
-            network = self._make_network(x)
+            self._backbone = self._make_backbone(device)
+            loaded = self._load(X, device, varied=parts["train"])
+            self.skipped_ = loaded.broken
+            if loaded.broken:
+                cells, parts = keep(loaded.rows, cells, parts)
+                self._check_parts(cells, parts)
+            train = cells.take(parts["train"])
+            self.group_table_ = train.table
+            network = self._make_network(loaded.inputs, device)
             source = TrainingSource(
-                x, parts["train"], train.y, train.s, self._make_sampler(train), seeds["sampler"]
+                loaded.inputs,
+                parts["train"],
+                train.y,
+                train.s,
+                self._make_sampler(train),
+                seeds["sampler"],
             )
-            valid = self._evaluation_source(x, cells, parts, validation, device)
-            checkpoint = self._make_checkpoint(X, cells, validation, seeds["sampler"])
+            valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
+            checkpoint = self._make_checkpoint(X, cells, validation, network, seeds["sampler"])
             self.net_ = self._make_net(network, train, valid, checkpoint, device)
             if checkpoint is not None:
                 checkpoint.restore(self.net_)
@@ -225,130 +169,114 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
         self.history_ = history_frame(
             self.net_.history, train.labels, None if valid is None else valid.labels
         )
-        self._set_head(x, cells, parts, valid, seeds["refit"])
+        self._set_head(loaded.inputs, cells, parts, valid, seeds["refit"])
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
-    @property
-    def _refit(self) -> Any:
-        """What refits the last layer; "auto" does not where that layer is the whole model."""
-        if not isinstance(self.refit, str) or self.refit != "auto":
-            return self.refit
-        return "logistic" if self.backbone is not None or len(self.hidden_units) else None
+    def _divide(
+        self, cells: Cells, validation: Validation | None, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Set parts of the training data aside for selection and refit."""
+        fractions = {}
+        if validation is None and self.validation_fraction is not None:
+            fractions["validation_fraction"] = self.validation_fraction
+        if self._refit is not None:
+            fractions["refit_fraction"] = self.refit_fraction
+        parts = set_aside(cells, fractions, rng)
+        self._check_parts(cells, parts)  # before hours of training, not after
+        return parts
 
-    def _check_parameters(self) -> None:
-        """Check what the constraints of single parameters cannot tell."""
-        if isinstance(self.backbone, str):
-            raise ValueError(
-                f"backbone={self.backbone!r}: give a module, or embed the images first, with "
-                f"make_pipeline(TimmEmbedder({self.backbone!r}), {type(self).__name__}())"
-            )
-        if not all(isinstance(units, Integral) and units > 0 for units in self.hidden_units):
-            raise ValueError(
-                f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
-            )
-        if (self.validation_fraction or 0) + (
-            self.refit_fraction if self._refit is not None else 0
-        ) >= 1:
-            raise ValueError(
-                "validation_fraction and refit_fraction leave nothing to train on: their sum is "
-                f"{self.validation_fraction} + {self.refit_fraction}"
-            )
-        if not (self._refit is None or isinstance(self._refit, str)) and (
-            isinstance(self._refit, type) or not is_classifier(self._refit)
-        ):
-            raise TypeError(
-                "refit must be 'auto', 'logistic', None or a linear scikit-learn classifier, such "
-                f"as RidgeClassifier(), got {self._refit!r}"
-            )
-        if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
-            raise ValueError(
-                "checkpoint_dir needs an integer random_state: with any other, a restarted fit "
-                "could not tell that it is the same run"
-            )
+    def _check_parts(self, cells: Cells, parts: dict[str, np.ndarray]) -> None:
+        if self._refit is not None:
+            check_refit_classes(cells.y[parts["refit_fraction"]], self.classes_)
 
-    def _seeds(self) -> dict[str, Any]:
-        """Independent generators for everything that is drawn, none of them global."""
-        entropy = self.random_state
-        if isinstance(entropy, np.random.RandomState):
-            entropy = entropy.randint(2**31 - 1)
-        parts, sampler, refit, network = np.random.SeedSequence(
-            None if entropy is None else int(entropy)
-        ).spawn(4)
-        return {
-            "parts": np.random.default_rng(parts),
-            "sampler": np.random.default_rng(sampler),
-            "refit": np.random.default_rng(refit),
-            "torch": int(network.generate_state(1)[0]),
-        }
+    def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
+        if not isinstance(self.backbone, str):
+            return ArrayBackbone(self.backbone, bool(self.trainable))
+        return ImageBackbone.create(
+            self.backbone,
+            pretrained=self.pretrained,
+            image_size=self.image_size,
+            trainable=self.trainable,
+            cut=self.augment is None,
+            device=device,
+            precision=self.precision,
+            cache_dir=self.cache_dir,
+            verbose=self.verbose,
+        )
 
-    def _frozen_backbone(self, device: torch.device) -> torch.nn.Module | None:
-        if self.backbone is None or self.trainable:
-            return None
-        return deepcopy(self.backbone).to(device)
+    def _backbone_from(self, description: Any) -> ArrayBackbone | ImageBackbone:
+        """Build the backbone of a saved classifier; its weights are to be loaded."""
+        if not isinstance(self.backbone, str):
+            return ArrayBackbone(self.backbone, bool(self.trainable))
+        return ImageBackbone.from_description(
+            description,
+            trainable=self.trainable,
+            image_size=self.image_size,
+            cache_dir=self.cache_dir,
+            verbose=self.verbose,
+        )
 
-    def _features(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
-        """What the network trains on: X, or its embeddings where the backbone is frozen."""
-        x = as_tensor(X)
-        if self.backbone_ is not None:
-            x = as_tensor(embed_in_batches(self.backbone_, x, device))
-        return x.to(device)
+    def _load(self, X: np.ndarray | Images, device: torch.device, varied: np.ndarray) -> Loaded:
+        """Bring samples to where they are trained on, each through the frozen part once."""
+        if isinstance(X, np.ndarray):
+            assert isinstance(self._backbone, ArrayBackbone)
+            return self._backbone.load(X, device)
+        assert isinstance(self._backbone, ImageBackbone)
+        return self._backbone.load(
+            X,
+            device,
+            varied=varied,
+            augment=self.augment,
+            num_workers=self.num_workers,
+            on_error=self.on_error,
+        )
 
-    def _make_network(self, x: torch.Tensor) -> Network:
-        """Build the network for inputs like x, in the order that the seed decides."""
-        backbone = self._trained_backbone()
-        n_features = x.shape[1]
-        if backbone is not None:
-            try:
-                n_features = embed_in_batches(backbone, x[:1].cpu(), torch.device("cpu")).shape[1]
-            except RuntimeError as error:
-                raise ValueError(
-                    f"the backbone cannot process samples of shape {tuple(x.shape[1:])}: {error}"
-                ) from error
-        return self._assemble(backbone, n_features)
-
-    def _trained_backbone(self) -> torch.nn.Module | None:
-        if self.backbone is None or not self.trainable:
-            return None
-        return deepcopy(self.backbone).cpu()
+    def _make_network(self, inputs: Inputs, device: torch.device) -> Network:
+        """Build the network for such inputs, in the order that the seed decides."""
+        n_features = self._backbone.width(inputs, device)
+        return self._assemble(self._backbone.take_trained(), n_features)
 
     def _assemble(self, backbone: torch.nn.Module | None, n_features: int) -> Network:
         """Put hidden layers and a head behind embeddings of length n_features."""
         self._n_hidden_inputs = n_features
         units = tuple(self.hidden_units)
-        parts: list[torch.nn.Module] = []
+        layers: list[torch.nn.Module] = []
         if backbone is not None:
-            parts += [backbone, torch.nn.Flatten()]
+            layers += [backbone, torch.nn.Flatten()]
         if units:
-            parts.append(hidden_layers(n_features, units))
-        embedding = torch.nn.Sequential(*parts) if parts else None
-        return Network(embedding, (n_features, *units)[-1], len(self.classes_))
+            layers.append(hidden_layers(n_features, units))
+        embedding = torch.nn.Sequential(*layers) if layers else None
+        network = Network(embedding, (n_features, *units)[-1], len(self.classes_))
+        if self._takes_images:  # the layout that convolutions are fastest in
+            network.to(memory_format=torch.channels_last)
+        return network
 
     def _evaluation_source(
         self,
-        x: torch.Tensor,
+        inputs: Inputs,
         cells: Cells,
         parts: dict[str, np.ndarray],
-        validation: tuple[np.ndarray, np.ndarray, Attribute | None] | None,
+        validation: Validation | None,
         device: torch.device,
     ) -> EvaluationSource | None:
-        if validation is not None:
-            X_val, codes, attribute = validation
-            attribute = attribute or no_attribute(len(codes))
-            cells = Cells(codes, list(self.classes_), attribute)
-            x, rows = self._features(X_val, device), np.arange(len(codes))
-        else:
+        if validation is None:
             rows = parts.get("validation_fraction", np.empty(0, dtype=np.int64))
             if not len(rows):  # none asked for, or every cell too small to give
                 return None
-            cells = cells.take(rows)
-        return EvaluationSource(x, rows, cells)
+            return EvaluationSource(inputs, rows, cells.take(rows))
+        attribute = validation.attribute or no_attribute(len(validation.codes))
+        cells = Cells(validation.codes, list(self.classes_), attribute)
+        loaded = self._load(validation.X, device, varied=np.empty(0, dtype=np.int64))
+        cells, _ = keep(loaded.rows, cells, {})
+        return EvaluationSource(loaded.inputs, np.arange(len(cells.y)), cells)
 
     def _make_checkpoint(
         self,
-        X: np.ndarray,
+        X: np.ndarray | Images,
         cells: Cells,
-        validation: tuple[np.ndarray, np.ndarray, Attribute | None] | None,
+        validation: Validation | None,
+        network: Network,
         rng: np.random.Generator,
     ) -> Checkpoint | None:
         if self.checkpoint_dir is None:
@@ -356,12 +284,14 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
         parameters = {
             name: value
             for name, value in self.get_params(deep=False).items()
-            if name not in _RUN_PARAMETERS
+            if name not in RUN_PARAMETERS
         }
-        data: list[Any] = [X, cells.y, cells.s]
+        data: list[Any] = [_content(X), cells.y, cells.s]
         if validation is not None:
-            X_val, y_val, attribute = validation
-            data += [X_val, y_val, None if attribute is None else attribute.codes]
+            codes = None if validation.attribute is None else validation.attribute.codes
+            data += [_content(validation.X), validation.codes, codes]
+        if self._takes_images:  # the name does not tell the weights
+            data += [self.backbone_, network]
         run = fingerprint(type(self).__name__, parameters, *data)
         return Checkpoint(Path(self.checkpoint_dir) / run, rng)
 
@@ -383,6 +313,8 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
             options["optimizer__fused"] = True
         if self.optimizer == "sgd":
             options["optimizer__momentum"] = self.momentum
+        if self.head_lr is not None:
+            options["optimizer__param_groups"] = [("head.*", {"lr": self.head_lr})]
         valid_labels = [] if valid is None else valid.labels
         callbacks = [("progress", Progress(train.labels, valid_labels, bool(self.verbose)))]
         callbacks += self.callbacks or []
@@ -394,8 +326,10 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
             n_classes=len(self.classes_),
             dtype=dtype,
             lr_schedule=self.lr_schedule,
+            warmup_epochs=self.warmup_epochs,
+            max_grad_norm=self.max_grad_norm,
             patience=None if valid is None else self.patience,
-            optimizer=_OPTIMIZERS[self.optimizer],
+            optimizer=OPTIMIZERS[self.optimizer],
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -408,7 +342,7 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
 
     def _set_head(
         self,
-        x: torch.Tensor,
+        inputs: Inputs,
         cells: Cells,
         parts: dict[str, np.ndarray],
         valid: EvaluationSource | None,
@@ -423,35 +357,30 @@ class GroupClassifier(Prediction, ClassifierMixin, BaseEstimator):
             return
         rows = parts["refit_fraction"]
         held_out = cells.take(rows)
+        dtype = self._backbone.dtype
+        chosen_on = None
+        if valid is not None:
+            z_val = embed_in_batches(network.embedding, valid.inputs, valid.rows, dtype)
+            chosen_on = (z_val, valid.y.cpu().numpy(), valid.cells.cpu().numpy())
         self.head_ = refit_head(
-            self._embed_rows(network, x, torch.from_numpy(rows)),
+            embed_in_batches(network.embedding, inputs, rows, dtype),
             held_out.y,
             held_out.codes,
             self.classes_,
             estimator=self._refit,
-            validation=None
-            if valid is None
-            else (
-                self._embed_rows(network, valid.x, valid.rows.cpu()),
-                valid.y.cpu().numpy(),
-                valid.cells.cpu().numpy(),
-            ),
+            validation=chosen_on,
             rng=rng,
         )
-
-    def _embed_rows(self, network: Network, x: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
-        part = x.index_select(0, rows.to(x.device))
-        if network.embedding is None:
-            return part.float().cpu().numpy()
-        return embed_in_batches(network.embedding, part, x.device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if state.get("backbone_") is not None:  # loadable without the device that it is on
-            state["backbone_"] = deepcopy(state["backbone_"]).cpu()
-        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
+        if self._takes_images:
+            tags.input_tags.two_d_array = False
+            tags.input_tags.three_d_array = True
+            tags.input_tags.string = True
         return tags
+
+
+def _content(X: np.ndarray | Images) -> Any:
+    return X.fingerprint() if isinstance(X, Images) else X

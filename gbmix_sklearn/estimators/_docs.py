@@ -8,14 +8,31 @@ from typing import Any, TypeVar
 __all__ = ["document"]
 
 _PARAMETERS = """\
-backbone : Module, default=None
-        Maps a batch of inputs to embeddings. It is copied, never changed. None: X is a matrix of
-        embeddings, or a table.
+backbone : str or Module, default=None
+        The name of a timm model, such as ``"resnet50"``: X is images. Or a module that maps a batch
+        of inputs to embeddings; it is copied, never changed. None: X is a matrix of embeddings, or
+        a table.
     hidden_units : tuple of int, default=()
         Sizes of ReLU layers before the head.
-    trainable : bool, default=True
+    trainable : bool, int or str, default=True
         Whether the backbone is trained. False: it embeds the data once, in eval mode, and what
-        follows it is trained on the embeddings.
+        follows it is trained on the embeddings. Of a timm model, also how many of the last stages
+        are trained, or the name of the first that is (``"layer4"``); the stages before stay as they
+        are, and are run once for each image where no augmentation varies them.
+    pretrained : bool, str or path-like, default=True
+        Weights of a timm model: True takes the published ones (see
+        :class:`~gbmix_sklearn.TimmEmbedder`), a path reads a local ``.safetensors`` or ``.pth``
+        file, False draws random ones.
+    image_size : int, default=None
+        Resize the short side of every image to this many pixels and take the centre square; images
+        that are such squares already pass untouched. None does what the backbone's own evaluation
+        does, which may cut off a margin.
+    augment : {{"flip", "standard"}}, callable or None, default=None
+        What varies the training images: "flip" mirrors half of them; "standard" also crops them at
+        random (70 to 100 % of the area, aspect ratio 3:4 to 4:3) and resizes the crop. A callable
+        gets one PIL image and returns one (or a uint8 array), such as a composition of
+        torchvision's transforms without normalisation; its random numbers are seeded for each
+        image.
     max_epochs : int, default={max_epochs}
         Upper bound on the epochs.
     batch_size : int, default={batch_size}
@@ -25,12 +42,18 @@ backbone : Module, default=None
     lr : float, default={lr}
         Learning rate. GBMix's loss is a sum of four means, and acts like four times the rate on
         one.
+    head_lr : float, default=None
+        Learning rate of the last layer, where it is to be another.
     momentum : float, default={momentum}
         Momentum of SGD.
     weight_decay : float, default={weight_decay}
         Weight decay.
     lr_schedule : {{"constant", "cosine", "step"}}, default={lr_schedule!r}
         Cosine falls to 0 over `max_epochs`; step to a tenth after each third of them.
+    warmup_epochs : float, default={warmup_epochs}
+        Epochs in which the learning rate rises, step by step, before the schedule begins.
+    max_grad_norm : float, default=None
+        Gradients that are longer are shortened to this Euclidean norm.
     refit : {{"auto", "logistic"}}, None or linear classifier, default={refit!r}
         Fit the last layer anew, on group-balanced draws of data that were set aside. "logistic" is
         the recipe of DFR, with C chosen on the validation part; a scikit-learn classifier is fitted
@@ -47,6 +70,21 @@ backbone : Module, default=None
     group_columns : str or list of str, default=None
         Columns of a DataFrame X that hold the sensitive attributes. They are taken out before
         training and may be absent when predicting.
+    image_root : str or path-like, default=None
+        Folder that relative paths in X start from; None is the working directory.
+    image_column : str, default=None
+        Where X is a DataFrame or a ``datasets.Dataset``, the column with the images or their paths.
+        None takes the only one.
+    on_error : {{"raise", "skip"}}, default={on_error!r}
+        What fit does about images that cannot be read: "skip" leaves them out, with their labels
+        and groups, and warns.
+    cache_dir : str or path-like, default=None
+        Folder that keeps, by content, what is read only once: embeddings of a frozen backbone, and
+        decoded pixels for a trained one. None keeps embeddings in the memory of the process, and
+        pixels for the time of a fit, in memory or, where they do not fit, in a temporary file.
+    num_workers : int, default={num_workers}
+        Processes that run a callable `augment`; 0 runs it in this one. Everything else about images
+        is done by threads. The results do not depend on it.
     device : str, default={device!r}
         A torch device; "auto" takes the GPU where there is one.
     precision : {{"auto", "fp32", "bf16", "fp16"}}, default={precision!r}
@@ -79,7 +117,9 @@ classes_ : ndarray of shape (n_classes,)
     net_ : GroupNet
         The skorch net: module, optimizer, history, callbacks.
     backbone_ : Module or None
-        The frozen backbone.
+        The backbone, or its first stages, where they are frozen.
+    skipped_ : dict of int to str
+        Rows of X that ``on_error="skip"`` left out, and what was wrong with them.
     head_ : LogisticRegression or the classifier given as `refit`
         Linear classifier on the embeddings: refitted, or the network's last layer.
     history_ : DataFrame

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import check_X_y
+from sklearn.utils import assert_all_finite, check_consistent_length, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
+from ..backbones._forms import different_shapes, looks_like_images
+from ..backbones._images import Images
 from ..exceptions import MissingGroupsError, MissingGroupsWarning
 from ..groups import Attribute, encode_attribute, no_attribute, take_groups
 
-__all__ = ["InputChecks"]
+__all__ = ["InputChecks", "Validation"]
 
 _CURES = (
     "Give groups to fit (in a Pipeline: stepname__groups=...). In a search, call "
@@ -24,28 +28,56 @@ _CURES = (
 )
 
 
+_NOT_IMAGES = (
+    "X looks like images, and with backbone=None it must be a matrix of numbers: give a backbone, "
+    "as in {name}('resnet50'), or embed the images first, with make_pipeline(TimmEmbedder(), "
+    "{name}())"
+)
+
+
+class Validation(NamedTuple):
+    """Validation data as they were given.
+
+    Attributes
+    ----------
+    X : ndarray or Images
+        The samples.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Their class codes.
+    attribute : Attribute or None
+        Their sensitive attribute.
+    """
+
+    X: np.ndarray | Images
+    codes: np.ndarray
+    attribute: Attribute | None
+
+
 class InputChecks:
     """Checks of the data, with errors that say what to do."""
 
-    backbone: torch.nn.Module | None
+    backbone: torch.nn.Module | str | None
+    image_root: Any
+    image_column: Any
     group_columns: Any
     classes_: np.ndarray
     n_features_in_: int
-    _groups_policy: ClassVar[Literal["require", "warn", "optional"]]
+    _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "optional"
+
+    @property
+    def _takes_images(self) -> bool:
+        """Whether X is images, as it is for a backbone of timm's."""
+        return isinstance(self.backbone, str)
 
     def _check_training_data(
         self, X: Any, y: Any, groups: Any
-    ) -> tuple[np.ndarray, np.ndarray, Attribute]:
+    ) -> tuple[np.ndarray | Images, np.ndarray, Attribute]:
         columns = [] if self.group_columns is None else list(groups.columns)
-        if columns:
-            validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
-            X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
-        else:
-            X, y = validate_data(self, X, y, **self._array_checks())
-        if self.backbone is not None and X.ndim == 2:
-            self.n_features_in_ = X.shape[1]
-        self._input_shape = X.shape[1:]
         self._group_columns = columns
+        if self._takes_images:
+            X, y = self._check_images_and_labels(X, y)
+        else:
+            X, y = self._check_numbers_and_labels(X, y)
         if y.dtype.kind == "O" and pd.isna(y).any():
             row = int(np.flatnonzero(pd.isna(y))[0])
             raise ValueError(f"y has a missing label at row {row}; drop such rows")
@@ -63,14 +95,70 @@ class InputChecks:
             )
         return X, y, no_attribute(len(X))
 
+    def _check_numbers_and_labels(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        columns = self._group_columns
+        with self._saying_what_images_need(X):
+            if columns:
+                validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
+                X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
+            else:
+                X, y = validate_data(self, X, y, **self._array_checks())
+        if self.backbone is not None and X.ndim == 2:
+            self.n_features_in_ = X.shape[1]
+        self._input_shape = X.shape[1:]
+        return X, y
+
+    def _check_images_and_labels(self, X: Any, y: Any) -> tuple[Images, np.ndarray]:
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, skip_check_array=True)  # counts and names all columns
+        else:
+            for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
+        self._input_shape = ()
+        images = self._as_images(X)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_consistent_length(images, y)
+        return images, y
+
+    def _as_images(self, X: Any) -> Images:
+        if isinstance(X, pd.DataFrame):
+            X = X.drop(columns=self._group_columns, errors="ignore")
+        try:
+            return Images(X, self.image_root, self.image_column)
+        except (TypeError, ValueError) as error:
+            if getattr(X, "ndim", 0) != 2:
+                raise
+            raise type(error)(
+                f"{error}. A table, or a matrix of embeddings, needs backbone=None"
+            ) from error
+
+    @contextmanager
+    def _saying_what_images_need(self, X: Any) -> Iterator[None]:
+        """Say more than "cannot convert" where somebody gives images to a matrix method."""
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            if self.backbone is None and looks_like_images(X):
+                hint = _NOT_IMAGES.format(name=type(self).__name__)
+                raise type(error)(f"{error}\n{hint}") from error
+            if (shapes := different_shapes(X)) is not None:
+                raise ValueError(
+                    f"samples of X have different shapes: {shapes}. A module takes them as one "
+                    "array: resize them first, or give the name of a timm model as backbone"
+                ) from error
+            raise
+
     def _array_checks(self) -> dict[str, Any]:
         if self.backbone is None:
             return {"dtype": np.float32, "order": "C"}
         return {"dtype": "numeric", "allow_nd": True, "ensure_2d": False}
 
-    def _check_validation_data(
-        self, X_val: Any, y_val: Any, groups_val: Any
-    ) -> tuple[np.ndarray, np.ndarray, Attribute | None] | None:
+    def _check_validation_data(self, X_val: Any, y_val: Any, groups_val: Any) -> Validation | None:
         if X_val is None:
             if y_val is not None or groups_val is not None:
                 raise ValueError("y_val and groups_val need X_val")
@@ -87,15 +175,19 @@ class InputChecks:
         if len(unknown):
             raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
         codes = np.searchsorted(self.classes_, y_val).astype(np.int64)
-        if groups_val is None:
-            return X_val, codes, None
-        return X_val, codes, encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
+        attribute = None
+        if groups_val is not None:
+            attribute = encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
+        return Validation(X_val, codes, attribute)
 
-    def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray:
+    def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray | Images:
         """Check X as fit has seen it; sensitive columns may be absent."""
+        if self._takes_images:
+            return self._as_images(X)
         checks = self._array_checks() | {"ensure_all_finite": finite}
         if not self._group_columns:
-            X = validate_data(self, X, reset=False, **checks)
+            with self._saying_what_images_need(X):
+                X = validate_data(self, X, reset=False, **checks)
             if X.shape[1:] != self._input_shape:
                 raise ValueError(
                     f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"

@@ -10,7 +10,7 @@ import numpy as np
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
 
-__all__ = ["set_aside"]
+__all__ = ["keep", "set_aside"]
 
 
 def set_aside(
@@ -48,7 +48,7 @@ def set_aside(
             f"these cells have too few samples to give one to each of {', '.join(fractions)} and "
             f"stay in training as a whole: {names}",
             SmallCellWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     parts: dict[str, np.ndarray] = {}
     taken = np.zeros_like(cells.counts)
@@ -62,3 +62,28 @@ def set_aside(
         taken = taken + share
     parts["train"] = np.flatnonzero(place >= taken[cells.codes])
     return parts
+
+
+def keep(
+    rows: np.ndarray | None, cells: Cells, parts: dict[str, np.ndarray]
+) -> tuple[Cells, dict[str, np.ndarray]]:
+    """Restrict cells and parts to the samples that could be read.
+
+    Parameters
+    ----------
+    rows : ndarray of int or None
+        Ascending positions of these samples; None keeps all.
+    cells : Cells
+        The cells of all samples.
+    parts : dict of str to ndarray
+        Positions of the samples of each part.
+
+    Returns
+    -------
+    Cells, dict of str to ndarray
+        The same, with positions counted among the samples that are left.
+    """
+    if rows is None:
+        return cells, parts
+    left = {name: np.flatnonzero(np.isin(rows, part)) for name, part in parts.items()}
+    return cells.take(rows), left

@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..groups import take_groups
 from ..refit import linear_decision, linear_probabilities
-from ..training import GroupNet, as_tensor, embed_in_batches
+from ..training import GroupNet
+from ._array_backbone import ArrayBackbone
+from ._image_backbone import ImageBackbone
 from ._inputs import InputChecks
 
 __all__ = ["Prediction"]
@@ -31,8 +33,13 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
     refit: Any
     head_: Any
     net_: GroupNet
-    backbone_: torch.nn.Module | None
+    _backbone: ArrayBackbone | ImageBackbone
     group_table_: pd.DataFrame
+
+    @property
+    def backbone_(self) -> torch.nn.Module | None:
+        """The frozen part of the backbone."""
+        return self._backbone.frozen
 
     @property
     def _is_linear(self) -> bool:
@@ -44,7 +51,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Samples like those in fit; the sensitive columns may be absent.
 
         Returns
@@ -55,22 +62,18 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         check_is_fitted(self, "head_")
         return self._embed(self._check_input(X))
 
-    def _embed(self, X: np.ndarray) -> np.ndarray:
+    def _embed(self, X: Any) -> np.ndarray:
         if self._is_linear:
             return X
-        device = torch.device(self.net_.device)
-        x = as_tensor(X)
-        if self.backbone_ is not None:
-            x = as_tensor(embed_in_batches(self.backbone_.to(device), x, device))
         embedding = self.net_.raw_module.embedding
-        return x.numpy() if embedding is None else embed_in_batches(embedding, x, device)
+        return self._backbone.embed(X, embedding, torch.device(self.net_.device))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the scores of the classes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Samples like those in fit; the sensitive columns may be absent.
 
         Returns
@@ -95,7 +98,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Samples like those in fit; the sensitive columns may be absent.
 
         Returns
@@ -113,7 +116,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Samples like those in fit; the sensitive columns may be absent.
 
         Returns
@@ -130,7 +133,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_samples, ...) with a backbone
+        X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
             Samples like those in fit.
         y : array-like of shape (n_samples,)
             Their classes.

@@ -20,18 +20,28 @@ every_method = pytest.mark.parametrize("name", METHODS)
 INVALID = {
     "backbone": [3, ["resnet50"]],
     "hidden_units": [5, None],
-    "trainable": ["yes", 2],
+    "trainable": [0, 1.5, None],
+    "pretrained": [None, 3],
+    "image_size": [0, 2.5, "small"],
+    "augment": ["flips", 3],
     "max_epochs": [0, -1, 1.5, "10", None],
     "batch_size": [0, 2.0, None],
     "optimizer": ["SGD", "rmsprop", None],
     "lr": [0, -1e-3, "fast", None, np.nan],
+    "head_lr": [0, "fast"],
     "momentum": [-0.1, 1, 1.5, None],
     "weight_decay": [-1e-9, "no", None],
     "lr_schedule": ["linear", None],
+    "warmup_epochs": [-1, None],
+    "max_grad_norm": [0, "small"],
     "refit": ["dfr", 3],
     "refit_fraction": [0, 1, -0.5, None],
     "validation_fraction": [0, 1, 1.5, "all"],
     "patience": [0, -1, 2.5],
+    "image_root": [3],
+    "on_error": ["ignore", None],
+    "cache_dir": [3],
+    "num_workers": [-1, 1.5, None],
     "device": [0, None],
     "precision": ["float16", 16, None],
     "compile": ["yes", None],
@@ -47,7 +57,7 @@ INVALID = {
     "mix": ["no", None],
 }
 #: parameters whose values only the data can judge
-UNCHECKED = {"group_columns"}
+UNCHECKED = {"group_columns", "image_column"}
 
 
 @every_method
@@ -80,7 +90,6 @@ def test_typos_in_parameters_are_named(name):
         ({"hidden_units": (0,)}, ValueError, r"hidden_units must be positive integers such as"),
         ({"hidden_units": ("a",)}, ValueError, "hidden_units must be positive integers"),
         ({"hidden_units": (2.5,)}, ValueError, "hidden_units must be positive integers"),
-        ({"backbone": "resnet50"}, ValueError, r"make_pipeline\(TimmEmbedder\('resnet50'\), GBMix"),
         ({"device": "abacus"}, ValueError, "device"),
         (
             {"refit": "logistic", "refit_fraction": 0.5, "validation_fraction": 0.5},

@@ -1,0 +1,200 @@
+"""The parameters that all classifiers share, and what they may be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, fields
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.base import is_classifier
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+__all__ = ["OPTIMIZERS", "RUN_PARAMETERS", "Parameters"]
+
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+#: parameters that change how a fit runs but not what it gives
+RUN_PARAMETERS = {"checkpoint_dir", "cache_dir", "callbacks", "num_workers", "verbose"}
+
+#: parameters that say how images are read
+_IMAGE_PARAMETERS = (
+    "pretrained",
+    "image_size",
+    "augment",
+    "image_root",
+    "image_column",
+    "on_error",
+    "cache_dir",
+    "num_workers",
+)
+
+
+@dataclass(eq=False, repr=False)
+class Parameters:
+    """The fields of these dataclasses are the estimators' parameters.
+
+    A subclass declares its own and new defaults, and the constructor with its signature follows.
+    """
+
+    backbone: torch.nn.Module | str | None = None
+    _: KW_ONLY
+    hidden_units: tuple[int, ...] = ()
+    trainable: bool | int | str = True
+    pretrained: bool | str | os.PathLike[str] = True
+    image_size: int | None = None
+    augment: Literal["flip", "standard"] | Callable[..., Any] | None = None
+    max_epochs: int = 50
+    batch_size: int = 64
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.01
+    head_lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    lr_schedule: Literal["constant", "cosine", "step"] = "constant"
+    warmup_epochs: float = 0
+    max_grad_norm: float | None = None
+    refit: Any = None
+    refit_fraction: float = 0.2
+    validation_fraction: float | None = 0.2
+    patience: int | None = 10
+    group_columns: Any = None
+    image_root: str | os.PathLike[str] | None = None
+    image_column: str | None = None
+    on_error: Literal["raise", "skip"] = "raise"
+    cache_dir: str | os.PathLike[str] | None = None
+    num_workers: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = False
+    checkpoint_dir: str | os.PathLike[str] | None = None
+    callbacks: list[Any] | None = None
+    random_state: Any = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "backbone": [torch.nn.Module, str, None],
+        "hidden_units": ["array-like"],
+        "trainable": ["boolean", Interval(Integral, 1, None, closed="left"), str],
+        "pretrained": ["boolean", str, os.PathLike],
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "augment": [StrOptions({"flip", "standard"}), callable, None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "head_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
+        "warmup_epochs": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "refit": [StrOptions({"auto", "logistic"}), HasMethods("fit"), None],
+        "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "group_columns": "no_validation",
+        "image_root": [str, os.PathLike, None],
+        "image_column": "no_validation",
+        "on_error": [StrOptions({"raise", "skip"})],
+        "cache_dir": [str, os.PathLike, None],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "compile": ["boolean"],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @property
+    def _refit(self) -> Any:
+        """What refits the last layer; "auto" does not where that layer is the whole model."""
+        if not isinstance(self.refit, str) or self.refit != "auto":
+            return self.refit
+        return "logistic" if self.backbone is not None or len(self.hidden_units) else None
+
+    def _check_parameters(self) -> None:
+        """Check what the constraints of single parameters cannot tell."""
+        self._check_backbone_parameters()
+        if not all(isinstance(units, Integral) and units > 0 for units in self.hidden_units):
+            raise ValueError(
+                f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
+            )
+        if (self.validation_fraction or 0) + (
+            self.refit_fraction if self._refit is not None else 0
+        ) >= 1:
+            raise ValueError(
+                "validation_fraction and refit_fraction leave nothing to train on: their sum is "
+                f"{self.validation_fraction} + {self.refit_fraction}"
+            )
+        if not (self._refit is None or isinstance(self._refit, str)) and (
+            isinstance(self._refit, type) or not is_classifier(self._refit)
+        ):
+            raise TypeError(
+                "refit must be 'auto', 'logistic', None or a linear scikit-learn classifier, such "
+                f"as RidgeClassifier(), got {self._refit!r}"
+            )
+        if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "checkpoint_dir needs an integer random_state: with any other, a restarted fit "
+                "could not tell that it is the same run"
+            )
+
+    def _check_backbone_parameters(self) -> None:
+        if not isinstance(self.backbone, str):
+            default = {field.name: field.default for field in fields(Parameters)}
+            for name in _IMAGE_PARAMETERS:
+                if getattr(self, name) != default[name]:
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} is about images, and with "
+                        f"backbone={self._backbone_text} X is an array of numbers: leave it out, "
+                        "or give the name of a timm model as backbone, such as 'resnet50'"
+                    )
+            if not isinstance(self.trainable, bool | np.bool_):
+                raise ValueError(
+                    f"trainable={self.trainable!r} names stages, which only timm models given by "
+                    "name have: set requires_grad of the parameters of a module of your own"
+                )
+        elif self.augment is not None and self._runs_once:
+            raise ValueError(
+                f"augment={self.augment!r} varies the images from epoch to epoch, and with "
+                "trainable=False each goes through the backbone once: choose one of them"
+            )
+        if self.head_lr is not None and not self._has_layers_before_the_head:
+            raise ValueError(
+                "head_lr is for layers before the head to have another rate; here the head is all "
+                "that is trained: set lr"
+            )
+
+    @property
+    def _runs_once(self) -> bool:
+        return isinstance(self.trainable, bool | np.bool_) and not self.trainable
+
+    @property
+    def _has_layers_before_the_head(self) -> bool:
+        trained = self.backbone is not None and not self._runs_once
+        return trained or len(self.hidden_units) > 0
+
+    @property
+    def _backbone_text(self) -> str:
+        return "None" if self.backbone is None else f"a {type(self.backbone).__name__}"
+
+    def _seeds(self) -> dict[str, Any]:
+        """Independent generators for everything that is drawn, none of them global."""
+        entropy = self.random_state
+        if isinstance(entropy, np.random.RandomState):
+            entropy = entropy.randint(2**31 - 1)
+        parts, sampler, refit, network = np.random.SeedSequence(
+            None if entropy is None else int(entropy)
+        ).spawn(4)
+        return {
+            "parts": np.random.default_rng(parts),
+            "sampler": np.random.default_rng(sampler),
+            "refit": np.random.default_rng(refit),
+            "torch": int(network.generate_state(1)[0]),
+        }
