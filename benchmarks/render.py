@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,18 @@ def defaults(results: dict[str, Any]) -> str:
 
 
 def speed(results: dict[str, Any]) -> str:
+    """Write a table for each part that was measured; parts of one machine and day say so once."""
+    writers = {"matrices": _matrices, "images": _records, "memory-of-files": _records}
+    parts = [(results[name], writer) for name, writer in writers.items() if name in results]
+    blocks = []
+    for source, alike in groupby(parts, key=lambda part: _source(part[0])):
+        blocks += [*(writer(part) for part, writer in alike), source]
+    return "\n\n".join(blocks)
+
+
+def _matrices(results: dict[str, Any]) -> str:
     def ratio(part: str, name: str) -> str:
-        r = results[part]["ratios"][name]
-        return f"{r['median']:.2f} ({r['min']:.2f} to {r['max']:.2f})"
+        return _range(results[part]["ratios"][name])
 
     training = [
         [f"`{name}`, per step, to a bare ERM step", ratio("training", name)]
@@ -89,8 +99,32 @@ def speed(results: dict[str, Any]) -> str:
         [f"`{name}`, peak memory, to the input matrix", f"{peak:.2f}"]
         for name, peak in results["peak_memory"].items()
     ]
-    table = _table([*training, *prediction, *memory], ["what", "ratio, median (range)"])
-    return f"{table}\n\n{_source(results)}"
+    return _table([*training, *prediction, *memory], ["what", "ratio, median (range)"])
+
+
+def _range(r: dict[str, float]) -> str:
+    return f"{r['median']:.2f} ({r['min']:.2f} to {r['max']:.2f})"
+
+
+def _records(results: dict[str, Any]) -> str:
+    rows = []
+    for record in results["records"]:
+        value = record["value"]
+        shown = _range(value) if isinstance(value, dict) else f"{value:.3g}"
+        rows.append([record["what"], shown, _target(record)])
+    return _table(rows, ["what", "median (range)", "target"])
+
+
+def _target(record: dict[str, Any]) -> str:
+    """The target of a measurement, and whether its median misses it."""
+    value = record["value"]
+    value = value["median"] if isinstance(value, dict) else value
+    least, most = record.get("at_least"), record.get("at_most")
+    if least is not None:
+        return f"≥ {least}" + ("" if value >= least else ", missed")
+    if most is not None:
+        return f"≤ {most}" + ("" if value <= most else ", missed")
+    return ""
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {

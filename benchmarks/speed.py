@@ -1,16 +1,18 @@
-"""Speed and memory as ratios to bare PyTorch and NumPy, measured in one run.
+"""Speed and memory as ratios to bare PyTorch, timm and NumPy, measured in one run.
 
 Run ``python -m benchmarks.speed``. Contenders take turns, and a ratio is that of neighbours, so
-that a machine whose speed drifts does not favour one of them.
+that a machine whose speed drifts does not favour one of them. ``--only`` measures one part; with
+``--save`` the others keep their results, and each says where it was measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from torch.nn import functional as F
 
 from gbmix_sklearn import ERMClassifier, GBMixClassifier
 
-from ._records import RESULTS, machine, write
+from ._records import RESULTS, machine, read, write
 
+PARTS = ("matrices", "images", "memory-of-files")
 N_SAMPLES, N_FEATURES, BATCH = 20_000, 1_280, 64
 N_PREDICT = 50_000
 EPOCHS = 10
@@ -76,12 +79,12 @@ def in_turns(bare: Callable, ours: dict[str, Callable], rounds: int) -> dict[str
         for name, call in ours.items():
             bare_seconds.append(seconds(bare))
             ratios[name].append(seconds(call) / bare_seconds[-1])
-    summary = {name: _summary(values) for name, values in ratios.items()}
-    return {"bare_seconds": _summary(bare_seconds), "ratios": summary, "rounds": rounds}
+    summaries = {name: summary(values) for name, values in ratios.items()}
+    return {"bare_seconds": summary(bare_seconds), "ratios": summaries, "rounds": rounds}
 
 
-def _summary(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+def summary(values: Any) -> dict[str, float]:
+    return {name: float(getattr(np, name)(values)) for name in ("min", "median", "max")}
 
 
 def measure_steps(rounds: int) -> dict[str, Any]:
@@ -114,50 +117,76 @@ def _bytes(field: str) -> int:
     return 1024 * int(status.split(f"{field}:")[1].split()[0])
 
 
-def _memory_of_fit(method_name: str, default: bool, connection: Any) -> None:
-    method = {"ERM": ERMClassifier, "GBMix": GBMixClassifier}[method_name]
-    fit(method, *make_data(500))  # load every library first
+def peak_growth(call: Callable[[], Any]) -> tuple[int, Any]:
+    """Bytes by which the memory of this process grows at most during a call, and its result."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = _bytes("VmRSS")
-    X, y, s = make_data(N_SAMPLES)
-    if default:
-        method(max_epochs=EPOCHS, random_state=0, device="cpu").fit(X, y, s)
-    else:
-        fit(method, X, y, s)
-    connection.send((_bytes("VmHWM") - before) / X.nbytes)
+    result = call()
+    return _bytes("VmHWM") - before, result
+
+
+def in_fresh_process(function: Callable, *arguments: Any) -> Any:
+    """Call a function where nothing before it has left memory behind."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _memory_of_fit(method: type, default: bool) -> float:
+    fit(method, *make_data(500))  # load every library first
+
+    def run() -> int:
+        X, y, s = make_data(N_SAMPLES)
+        if default:
+            method(max_epochs=EPOCHS, random_state=0, device="cpu").fit(X, y, s)
+        else:
+            fit(method, X, y, s)
+        return X.nbytes
+
+    growth, n_bytes = peak_growth(run)
+    return growth / n_bytes
 
 
 def measure_memory() -> dict[str, float]:
     """Peak growth over the bytes of X, each in a fresh process; X itself is 1."""
-    context = multiprocessing.get_context("spawn")
-    peaks = {}
-    for name, method, default in (
-        ("ERMClassifier.fit", "ERM", False),
-        ("GBMixClassifier.fit", "GBMix", False),
-        ("GBMixClassifier.fit, default parameters", "GBMix", True),
-    ):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_memory_of_fit, args=(method, default, theirs))
-        process.start()
-        peaks[name] = ours.recv()
-        process.join()
-    return peaks
+    return {
+        name: in_fresh_process(_memory_of_fit, method, default)
+        for name, method, default in (
+            ("ERMClassifier.fit", ERMClassifier, False),
+            ("GBMixClassifier.fit", GBMixClassifier, False),
+            ("GBMixClassifier.fit, default parameters", GBMixClassifier, True),
+        )
+    }
+
+
+def measure(part: str, rounds: int, n_files: int) -> dict[str, Any]:
+    from . import _speed_images as images  # which times with the functions of this file
+
+    if part == "images":
+        return images.measure_images(rounds)
+    if part == "memory-of-files":
+        return images.measure_memory_of_files(n_files)
+    return {
+        "training": measure_steps(rounds),
+        "prediction": measure_prediction(rounds),
+        "peak_memory": measure_memory(),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", choices=PARTS, help="measure this part alone")
+    parser.add_argument("--files", type=int, default=100_000, help="for memory-of-files")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/speed.json")
     arguments = parser.parse_args()
-    results = {
-        "machine": machine(),
-        "training": measure_steps(arguments.rounds),
-        "prediction": measure_prediction(arguments.rounds),
-        "peak_memory": measure_memory(),
-    }
-    print(json.dumps(results, indent=1))
-    if arguments.save:
-        write(RESULTS / "speed.json", results)
+    for part in [arguments.only] if arguments.only else PARTS:
+        result = {"machine": machine(), **measure(part, arguments.rounds, arguments.files)}
+        print(json.dumps({part: result}, indent=1))
+        if arguments.save:  # at once: a later part may be interrupted
+            results = {**read("speed.json"), part: result}
+            write(
+                RESULTS / "speed.json", {name: results[name] for name in PARTS if name in results}
+            )
 
 
 if __name__ == "__main__":
