@@ -167,3 +167,18 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         from ..persistence import save_model
 
         save_model(self, path)
+
+    def export_onnx(self, path: Any) -> None:
+        """Write the fitted classifier, backbone and head, as one ONNX graph.
+
+        The graph is checked with onnxruntime. For images its input is pixels that are resized and
+        cropped already; the graph's metadata say how.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; see :func:`gbmix_sklearn.export.export_onnx`.
+        """
+        from ..export import export_onnx
+
+        export_onnx(self, path)
