@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gbmix_sklearn import (
     GBMixClassifier,
+    OutOfMemoryError,
     SkippedImagesWarning,
     SubgroupStratifiedKFold,
     TimmEmbedder,
@@ -418,6 +419,41 @@ def test_joblib_files_hold_the_weights_once(tmp_path):
         # a trained net also has its momentum, and the weights of its best epoch
         copies = 3 if model.trainable else 1
         assert (tmp_path / "model").stat().st_size < 1.05 * copies * weights
+
+
+# ---------------------------------------------------------------------------- too little memory
+
+
+class Hungry:
+    """Stands for a device on which only so many images fit into a forward."""
+
+    def __init__(self, monkeypatch, limit):
+        real = timm.models.resnet.ResNet.forward
+
+        def forward(model, x):
+            if len(x) > limit:
+                raise torch.cuda.OutOfMemoryError("too many")
+            return real(model, x)
+
+        monkeypatch.setattr(timm.models.resnet.ResNet, "forward", forward)
+
+
+def test_a_training_batch_that_does_not_fit_is_told_which_would(monkeypatch):
+    X, y, s = pictures()
+    Hungry(monkeypatch, 5)
+    with pytest.raises(OutOfMemoryError, match=r"batch of 16 does not fit.*4 fit: set batch_size"):
+        small().fit(X, y, s)
+
+
+def test_evaluation_goes_on_with_smaller_batches(monkeypatch):
+    X, y, s = pictures()
+    expected = small("ERM", batch_size=4, max_epochs=1).fit(X, y, s)
+    probabilities = expected.predict_proba(X)
+    Hungry(monkeypatch, 5)
+    model = small("ERM", batch_size=4, max_epochs=1).fit(X, y, s)
+    assert model.predict_proba(X) == pytest.approx(probabilities, abs=1e-4)
+    for name in ("worst_group_accuracy", "average_accuracy"):
+        assert model.history_[name].tolist() == expected.history_[name].tolist()
 
 
 # ---------------------------------------------------------------------------- bad input

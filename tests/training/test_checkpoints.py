@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import timm
 import torch
 from sklearn.linear_model import RidgeClassifier
 from skorch.callbacks import Callback, EarlyStopping
@@ -13,6 +14,7 @@ from gbmix_sklearn._files import replace_file
 from gbmix_sklearn.training import GroupNet, fingerprint
 
 from ..estimators.problems import images, method, problem
+from ..estimators.test_images import pictures, small
 
 CONFIGURATIONS = {
     "constant": {},
@@ -300,3 +302,58 @@ def test_fingerprints_tell_values_apart_and_not_identities():
         (torch.nn.Linear(2, 2), None),
     ]
     assert len({fingerprint(*parts) for parts in different}) == len(different)
+
+
+PICTURES = {
+    "trained": {},
+    "varied": {"augment": "standard"},
+    "last stage": {"trainable": 1},
+    "last stage, varied": {"trainable": 1, "augment": "flip"},
+    "frozen": {"trainable": False, "hidden_units": (4,)},
+    "scheduled": {
+        "lr_schedule": "cosine",
+        "warmup_epochs": 1.5,
+        "head_lr": 0.1,
+        "max_grad_norm": 1.0,
+        "precision": "bf16",
+    },
+}
+
+
+@pytest.mark.parametrize("configuration", PICTURES)
+def test_a_killed_run_on_images_goes_on_to_the_same_bits(configuration, tmp_path):
+    X, y, s = pictures()
+    options = {"max_epochs": 3, "patience": None} | PICTURES[configuration]
+    whole = small(**options).fit(X, y, s)
+    model = small(**options, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
+    with pytest.raises(Killed):
+        model.fit(X, y, s)
+    model.set_params(callbacks=None).fit(list(X), y, s)  # the same images in another form
+    assert len(runs(tmp_path)) == 1
+    assert outcome(model) == outcome(whole)
+
+
+def test_other_pixels_weights_and_sizes_are_other_runs(tmp_path):
+    X, y, s = pictures()
+    options = {"max_epochs": 1, "checkpoint_dir": tmp_path}
+    changed = X.copy()
+    changed[7, 0, 0, 0] ^= 1
+    torch.manual_seed(3)
+    weights = tmp_path / "weights.pth"
+    fits = [
+        ({}, X),
+        ({}, changed),
+        ({"image_size": 24}, X),
+        ({"augment": "flip"}, X),
+        ({"trainable": 1}, X),
+    ]
+    for number, (parameters, images_) in enumerate(fits, 1):
+        small("ERM", **options | parameters).fit(images_, y, s)
+        assert len(runs(tmp_path)) == number
+    for seed in (1, 2):  # a file of the same name with other weights
+        torch.manual_seed(seed)
+        torch.save(timm.create_model("resnet10t").state_dict(), weights)
+        small("ERM", **options, pretrained=weights).fit(X, y, s)
+        assert len([run for run in runs(tmp_path) if run.is_dir()]) == len(fits) + seed
+    small("ERM", **options, num_workers=0, cache_dir=tmp_path / "cache", verbose=0).fit(X, y, s)
+    assert len([run for run in runs(tmp_path) if (run / "training.pt").exists()]) == len(fits) + 2
