@@ -31,6 +31,7 @@ from torch.nn import functional as F
 
 from gbmix_sklearn import ERMClassifier, GBMixClassifier, TimmEmbedder
 from gbmix_sklearn.backbones import create_model, load_backbone
+from gbmix_sklearn.backbones._memory import find_batch_size
 
 from .speed import in_fresh_process, peak_growth, seconds, summary
 
@@ -51,13 +52,12 @@ class Setting:
     pretrained: bool
     dtype: torch.dtype
     n_embedded: int
-    batch: int  # of the bare forward
     n_trained: int
     trained_size: int
 
 
-CPU = Setting("cpu", "tf_efficientnet_lite0", True, torch.float32, 256, 64, 256, 96)
-GPU = Setting("cuda", "resnet50", False, torch.bfloat16, 8192, 256, 2048, SIZE)
+CPU = Setting("cpu", "tf_efficientnet_lite0", True, torch.float32, 256, 256, 96)
+GPU = Setting("cuda", "resnet50", False, torch.bfloat16, 8192, 2048, SIZE)
 
 
 def measure_images(rounds: int, setting: Setting | None = None) -> dict[str, Any]:
@@ -160,6 +160,12 @@ def bare_backbone(setting: Setting) -> torch.nn.Module:
     return model.eval().to(setting.device, memory_format=torch.channels_last)
 
 
+def bare_batch(setting: Setting) -> int:
+    """As many at once as the embedder takes: a smaller batch may suit the processor better."""
+    backbone = load_backbone(setting.backbone, pretrained=setting.pretrained, device=setting.device)
+    return find_batch_size(backbone.image_bytes, backbone.device)
+
+
 def bare_forward(
     setting: Setting, model: torch.nn.Module, batches: Sequence[torch.Tensor]
 ) -> np.ndarray:
@@ -190,7 +196,9 @@ def embedder(setting: Setting, **parameters: Any) -> TimmEmbedder:
 
 def embedding_of_arrays(setting: Setting, X: np.ndarray, rounds: int) -> dict[str, Any]:
     model = bare_backbone(setting)
-    batches = [normalised(setting, model, part) for part in torch.tensor(X).split(setting.batch)]
+    batches = [
+        normalised(setting, model, part) for part in torch.tensor(X).split(bare_batch(setting))
+    ]
     bare = partial(bare_forward, setting, model, batches)
     ours = partial(embedder(setting, image_size=SIZE).transform, X)
     check_same(bare(), ours())
@@ -217,7 +225,7 @@ def embedding_of_files(setting: Setting, paths: list[str], rounds: int) -> dict[
             return list(pool.map(decode_one, paths))
 
     pixels = torch.stack(decode()).to(setting.device, memory_format=torch.channels_last)
-    forward = partial(bare_forward, setting, model, pixels.split(setting.batch))
+    forward = partial(bare_forward, setting, model, pixels.split(bare_batch(setting)))
     ours = partial(embedder(setting).transform, paths)
     check_same(forward(), ours())
     times = in_rounds(rounds, decoding=decode, forward=forward, ours=ours)

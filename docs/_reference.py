@@ -20,6 +20,7 @@ SECTIONS = {
     "sampling": "Sampling",
     "groups": "Cells",
     "persistence": "Saving",
+    "export": "Export",
     "exceptions": "Errors and warnings",
 }
 #: names that are imported from their module, beside those of the top level
@@ -31,6 +32,7 @@ FROM_MODULES = {
         "demographic_parity_difference",
         "equalized_odds_difference",
     ],
+    "export": ["export_onnx"],
     "sampling": ["GroupBalancedSampler", "ShuffledSampler"],
     "groups": ["Cells", "make_cells", "encode_attribute"],
 }

@@ -335,6 +335,7 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             batch_size=self.batch_size,
             callbacks=callbacks,
             device=str(device),
+            show_steps=bool(self.verbose),
             verbose=0,
             compile=self.compile,
             **options,

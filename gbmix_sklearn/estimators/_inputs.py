@@ -131,7 +131,7 @@ class InputChecks:
         try:
             return Images(X, self.image_root, self.image_column)
         except (TypeError, ValueError) as error:
-            if getattr(X, "ndim", 0) != 2:
+            if getattr(X, "ndim", 0) != 2 or np.asarray(X).dtype.kind not in "biuf":
                 raise
             raise type(error)(
                 f"{error}. A table, or a matrix of embeddings, needs backbone=None"

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from .._device import forward_what_fits, is_out_of_memory, largest_that_fits
 from ..exceptions import NonFiniteLossError, NonFiniteLossWarning, OutOfMemoryError
 from ._interrupts import deferred_interrupt
+from ._progress import with_steps_shown
 from ._schedule import make_scheduler, scheduled
 from ._source import EvaluationSource, TrainingSource
 
@@ -45,6 +46,8 @@ class GroupNet(NeuralNet):
         Epochs in which the learning rate rises, step by step, before the schedule begins.
     max_grad_norm : float or None
         Longer gradients are shortened to this Euclidean norm.
+    show_steps : bool
+        Whether to tell on stderr how far a long epoch is.
     patience : int or None
         Stop after this many epochs without a better one.
     **kwargs
@@ -62,6 +65,7 @@ class GroupNet(NeuralNet):
         warmup_epochs: float = 0,
         max_grad_norm: float | None = None,
         patience: int | None = None,
+        show_steps: bool = False,
         **kwargs: Any,
     ):
         super().__init__(module, criterion=criterion, train_split=None, **kwargs)
@@ -71,6 +75,7 @@ class GroupNet(NeuralNet):
         self.warmup_epochs = warmup_epochs
         self.max_grad_norm = max_grad_norm
         self.patience = patience
+        self.show_steps = show_steps
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -227,9 +232,11 @@ class GroupNet(NeuralNet):
         losses: list[torch.Tensor] = []
         targets: list[torch.Tensor] = []
         batches = source.epoch(self._plan)
+        n_batches = math.ceil(len(source) / self.batch_size)
         if self.scheduler_ is not None:
-            n_batches = math.ceil(len(source) / self.batch_size)
             batches = scheduled(self.scheduler_, batches, len(self.history) - 1, n_batches)
+        if self.show_steps:
+            batches = with_steps_shown(batches, len(self.history), n_batches)
         for batch in batches:
             if notify:
                 self.notify("on_batch_begin", batch=batch, training=True)

@@ -1,19 +1,23 @@
-"""One line an epoch: loss, worst group, gap, target, time left."""
+"""One line an epoch: loss, worst group, gap, target, time left; and more within long ones."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "with_steps_shown"]
 
 logger = logging.getLogger("gbmix_sklearn")
+
+#: seconds of silence within an epoch
+_SILENCE = 10
 
 
 def _seconds(seconds: float) -> str:
@@ -68,3 +72,25 @@ class Progress(Callback):
         logger.info(line)
         if self.verbose:
             print(line, flush=True)  # noqa: T201
+
+
+def with_steps_shown(batches: Iterable[tuple], epoch: int, n_steps: int) -> Iterator[tuple]:
+    """Pass on the batches of an epoch, and tell on stderr how far it is where it takes long.
+
+    Parameters
+    ----------
+    batches : iterable of tuple
+        The batches.
+    epoch : int
+        Number of the epoch, from 1.
+    n_steps : int
+        Number of batches.
+    """
+    start = told = time.perf_counter()
+    for step, batch in enumerate(batches):
+        now = time.perf_counter()
+        if now - told >= _SILENCE:
+            told = now
+            left = _seconds((now - start) / step * (n_steps - step))
+            print(f"epoch {epoch}: step {step}/{n_steps}, {left} left", file=sys.stderr, flush=True)  # noqa: T201
+        yield batch

@@ -464,3 +464,18 @@ def test_the_classifier_passes_the_error_on():
     model = method("ERM", backbone=Small(20, True), batch_size=64)
     with pytest.raises(OutOfMemoryError, match="batch_size=16"):
         model.fit(X, Y, S)
+
+
+def test_a_long_epoch_tells_how_far_it_is(monkeypatch, capsys):
+    from gbmix_sklearn.training import _progress
+
+    clock = iter(range(0, 1000, 4))  # a step takes four seconds
+    monkeypatch.setattr(_progress.time, "perf_counter", lambda: next(clock))
+    batches = [(number,) for number in range(8)]
+    assert list(_progress.with_steps_shown(batches, epoch=2, n_steps=8)) == batches
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "epoch 2: step 2/8, 36 s left",
+        "epoch 2: step 5/8, 14 s left",
+    ]
