@@ -15,7 +15,7 @@ __all__ = ["ArrayInputs", "Inputs", "Loaded", "as_tensor"]
 
 #: inputs gathered at once: small enough to stay in the cache, large enough to pay for the call
 _CHUNK_BYTES = 5 * 2**20
-#: inputs evaluated at once
+#: inputs evaluated at once on a GPU, which has its cache for itself
 _EVALUATION_BYTES = 32 * 2**20
 
 
@@ -81,7 +81,8 @@ class ArrayInputs:
 
     def chunks(self, rows: np.ndarray) -> Iterator[Tensor]:
         """Cut the rows out."""
-        rows_at_once = self._rows_of(_EVALUATION_BYTES)
+        on_cpu = self.device.type == "cpu"
+        rows_at_once = self._rows_of(_CHUNK_BYTES if on_cpu else _EVALUATION_BYTES)
         for some in torch.from_numpy(rows).to(self.x.device).split(rows_at_once):
             yield self.x.index_select(0, some).to(self.device).float()
 

@@ -119,7 +119,7 @@ def test_embedding_does_not_depend_on_the_batches(chunk, monkeypatch):
     module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.9))
     expected = module.eval()(x).flatten(1).detach().numpy()
     module.train()
-    monkeypatch.setattr(_inputs, "_EVALUATION_BYTES", chunk)
+    monkeypatch.setattr(_inputs, "_CHUNK_BYTES", chunk)
     got = embed_in_batches(module, ArrayInputs(x))
     assert got.dtype == np.float32
     assert got == pytest.approx(expected, abs=1e-6)
