@@ -28,13 +28,13 @@ from skorch.history import History
 from . import __version__
 from ._device import resolve_device
 from ._files import replace_file
+from .criteria import CrossEntropyCriterion
 from .exceptions import GBMixError
-from .groups import Attribute, Cells
 from .refit import set_weights
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 2
+_FORMAT = 3
 _HEAD_ATTRIBUTES = ("coef_", "intercept_")
 
 
@@ -108,6 +108,7 @@ def save_model(estimator: Any, path: Any) -> None:
         "n_hidden_inputs": estimator._n_hidden_inputs,
         "n_embedding": head.coef_.shape[1],
         "best_epoch": estimator.best_epoch_,
+        "own_results": {n: _scalar(getattr(estimator, n)) for n in estimator._own_results},
         "history": estimator.history_.to_dict("list"),
         "epochs": list(estimator.net_.history),
         "weights": f"weights-{digest[:16]}.safetensors",
@@ -208,6 +209,8 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
         {"count": groups["count"], "share": groups["share"]}, index=index
     )
     estimator.best_epoch_ = content["best_epoch"]
+    for name in estimator._own_results:
+        setattr(estimator, name, content["own_results"][name])
     estimator.history_ = pd.DataFrame(content["history"])
     estimator._n_features_out = content["n_embedding"]
 
@@ -227,7 +230,8 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"the backbone does not fit the saved weights: {error}") from error
-    estimator.net_ = estimator._make_net(network, _example_cells(estimator), None, None, device)
+    # no more than what predicts: a criterion may need the training data
+    estimator.net_ = estimator._make_net(network, CrossEntropyCriterion(), device=device)
     estimator.net_.history = History(content["epochs"])
     estimator.net_.best_epoch_ = content["best_epoch"]
 
@@ -235,20 +239,6 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
 def _part_of(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
     prefix = f"{part}."
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-
-
-def _example_cells(estimator: Any) -> Cells:
-    """Cells like those of the training data, with a sample for each that is present."""
-    table = estimator.group_table_
-    n_values = len(table) // len(estimator.classes_)
-    present = np.flatnonzero(table["count"])
-    values = (
-        table.index.to_frame(index=False, allow_duplicates=True)
-        .iloc[:n_values, 1:]
-        .reset_index(drop=True)
-    )
-    attribute = Attribute(present % n_values, values)
-    return Cells(present // n_values, list(estimator.classes_), attribute)
 
 
 def _read_content(folder: Path) -> dict[str, Any]:

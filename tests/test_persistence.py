@@ -245,8 +245,8 @@ DAMAGE = {
     ),
     "another format": (
         lambda f: f / "model.json",
-        lambda b: b.replace(b'"format": 2', b'"format": 999'),
-        "format 999.*reads format 2",
+        lambda b: b.replace(b'"format": 3', b'"format": 999'),
+        "format 999.*reads format 3",
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 
 from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
@@ -26,7 +28,6 @@ from ..training import (
     Network,
     Progress,
     Sampler,
-    TrainingSource,
     embed_in_batches,
     fingerprint,
     hidden_layers,
@@ -38,6 +39,7 @@ from ._inputs import Validation
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS, Parameters
 from ._parts import keep, set_aside
 from ._prediction import Prediction
+from ._training import Training
 
 __all__ = ["GroupClassifier"]
 
@@ -51,13 +53,55 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ what a method defines
 
+    #: fitted attributes of the method's own, each a number, which are saved with a model
+    _own_results: ClassVar[tuple[str, ...]] = ()
+
     def _make_criterion(self, cells: Cells) -> torch.nn.Module:
         """Build the training criterion for the cells of the training part."""
         raise TypeError(f"{type(self).__name__} defines no criterion")
 
-    def _make_sampler(self, cells: Cells) -> Sampler:
+    def _make_sampler(self, cells: Cells, rng: np.random.Generator) -> Sampler:
         """Build the sampler of batches for the cells of the training part."""
         return ShuffledSampler(cells.codes, self.batch_size)
+
+    def _train(self, training: Training) -> GroupNet:
+        """Train; methods of several stages have more to do here."""
+        criterion = self._make_criterion(training.cells)
+        return training.run(criterion, self._make_sampler(training.cells, training.rng))
+
+    def _refit_head(
+        self,
+        z: np.ndarray,
+        cells: Cells,
+        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        trained: LogisticRegression,
+        rng: np.random.Generator,
+    ) -> Any:
+        """Fit the last layer anew.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n_samples, n_embedding)
+            Embeddings to fit it on.
+        cells : Cells
+            Their cells.
+        validation : tuple of (embeddings, class codes, cell codes), or None
+            What chooses hyper-parameters.
+        trained : LogisticRegression
+            The layer as it was trained.
+        rng : numpy.random.Generator
+            Draws samples.
+        """
+        return refit_head(
+            z,
+            cells.y,
+            cells.codes,
+            self.classes_,
+            estimator=self._refit,
+            validation=validation,
+            n_draws=10 if self.refit_on == "train" else 20,  # as DFR's authors do
+            rng=rng,
+        )
 
     # ------------------------------------------------------------------ fit
 
@@ -147,24 +191,28 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             self.skipped_ = loaded.broken
             if loaded.broken:
                 cells, parts = keep(loaded.rows, cells, parts)
-                self._check_parts(cells, parts)
+                self._check_parts(cells, parts, validation)
             train = cells.take(parts["train"])
             self.group_table_ = train.table
             network = self._make_network(loaded.inputs, device)
-            source = TrainingSource(
+            valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
+
+            def make_net(*args: Any, **options: Any) -> GroupNet:
+                # kept at once: an interrupted fit leaves it behind
+                self.net_ = self._make_net(*args, device=device, **options)
+                return self.net_
+
+            training = Training(
+                network,
                 loaded.inputs,
                 parts["train"],
-                train.y,
-                train.s,
-                self._make_sampler(train),
+                train,
+                valid,
                 seeds["sampler"],
+                make_net,
+                self._run_folder(X, cells, validation, network),
             )
-            valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
-            checkpoint = self._make_checkpoint(X, cells, validation, network, seeds["sampler"])
-            self.net_ = self._make_net(network, train, valid, checkpoint, device)
-            if checkpoint is not None:
-                checkpoint.restore(self.net_)
-            self.net_.partial_fit(source, valid)
+            self.net_ = self._train(training)
         self.best_epoch_ = self.net_.best_epoch_
         self.history_ = history_frame(
             self.net_.history, train.labels, None if valid is None else valid.labels
@@ -180,15 +228,23 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         fractions = {}
         if validation is None and self.validation_fraction is not None:
             fractions["validation_fraction"] = self.validation_fraction
-        if self._refit is not None:
+        if self._refit is not None and self.refit_on == "held_out":
             fractions["refit_fraction"] = self.refit_fraction
         parts = set_aside(cells, fractions, rng)
-        self._check_parts(cells, parts)  # before hours of training, not after
+        self._check_parts(cells, parts, validation)  # before hours of training, not after
         return parts
 
-    def _check_parts(self, cells: Cells, parts: dict[str, np.ndarray]) -> None:
-        if self._refit is not None:
-            check_refit_classes(cells.y[parts["refit_fraction"]], self.classes_)
+    def _check_parts(
+        self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
+    ) -> None:
+        """Check that there is something to refit the last layer on."""
+        if self._refit is None or self.refit_on == "train":
+            return
+        if self.refit_on == "validation" and validation is not None:
+            check_refit_classes(validation.codes, self.classes_)
+            return
+        part = "refit_fraction" if self.refit_on == "held_out" else "validation_fraction"
+        check_refit_classes(cells.y[parts.get(part, [])], self.classes_)
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):
@@ -271,14 +327,14 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         cells, _ = keep(loaded.rows, cells, {})
         return EvaluationSource(loaded.inputs, np.arange(len(cells.y)), cells)
 
-    def _make_checkpoint(
+    def _run_folder(
         self,
         X: np.ndarray | Images,
         cells: Cells,
         validation: Validation | None,
         network: Network,
-        rng: np.random.Generator,
-    ) -> Checkpoint | None:
+    ) -> Path | None:
+        """Where the state of this fit is kept, if anywhere."""
         if self.checkpoint_dir is None:
             return None
         parameters = {
@@ -292,17 +348,22 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             data += [_content(validation.X), validation.codes, codes]
         if self._takes_images:  # the name does not tell the weights
             data += [self.backbone_, network]
-        run = fingerprint(type(self).__name__, parameters, *data)
-        return Checkpoint(Path(self.checkpoint_dir) / run, rng)
+        return Path(self.checkpoint_dir) / fingerprint(type(self).__name__, parameters, *data)
 
     def _make_net(
         self,
         network: Network,
-        train: Cells,
-        valid: EvaluationSource | None,
-        checkpoint: Checkpoint | None,
+        criterion: torch.nn.Module,
+        *,
         device: torch.device,
+        stage: str = "training",
+        max_epochs: int | None = None,
+        train_labels: Sequence[str] = (),
+        valid_labels: Sequence[str] | None = None,
+        callbacks: Sequence[tuple[str, Any]] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> GroupNet:
+        """Build an initialized net; without labels of a validation part it has none."""
         dtype = resolve_precision(self.precision, device)
         if self.precision == "auto" and network.is_affine:
             dtype = torch.float32  # a single product gains nothing from less
@@ -315,25 +376,26 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             options["optimizer__momentum"] = self.momentum
         if self.head_lr is not None:
             options["optimizer__param_groups"] = [("head.*", {"lr": self.head_lr})]
-        valid_labels = [] if valid is None else valid.labels
-        callbacks = [("progress", Progress(train.labels, valid_labels, bool(self.verbose)))]
-        callbacks += self.callbacks or []
+        progress = Progress(train_labels, valid_labels or [], bool(self.verbose), stage)
+        all_callbacks = [("progress", progress), *callbacks]
+        if stage == "training":  # what users watch, or stop, is the model that they get
+            all_callbacks += self.callbacks or []
         if checkpoint is not None:  # the last, so that it sees what the others did
-            callbacks.append(("checkpoint", checkpoint))
+            all_callbacks.append(("checkpoint", checkpoint))
         return GroupNet(
             network,
-            criterion=self._make_criterion(train),
+            criterion=criterion,
             n_classes=len(self.classes_),
             dtype=dtype,
             lr_schedule=self.lr_schedule,
             warmup_epochs=self.warmup_epochs,
             max_grad_norm=self.max_grad_norm,
-            patience=None if valid is None else self.patience,
+            patience=None if valid_labels is None else self.patience,
             optimizer=OPTIMIZERS[self.optimizer],
             lr=self.lr,
-            max_epochs=self.max_epochs,
+            max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             batch_size=self.batch_size,
-            callbacks=callbacks,
+            callbacks=all_callbacks,
             device=str(device),
             show_steps=bool(self.verbose),
             verbose=0,
@@ -351,27 +413,25 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
     ) -> None:
         """Refit the last layer, or take it from the net."""
         network = self.net_.raw_module
+        layer = network.head
+        weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
+        trained = linear_head(weight, bias, self.classes_)
         if self._refit is None:
-            layer = network.head
-            weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
-            self.head_ = linear_head(weight, bias, self.classes_)
+            self.head_ = trained
             return
-        rows = parts["refit_fraction"]
-        held_out = cells.take(rows)
         dtype = self._backbone.dtype
         chosen_on = None
         if valid is not None:
             z_val = embed_in_batches(network.embedding, valid.inputs, valid.rows, dtype)
-            chosen_on = (z_val, valid.y.cpu().numpy(), valid.cells.cpu().numpy())
-        self.head_ = refit_head(
-            embed_in_batches(network.embedding, inputs, rows, dtype),
-            held_out.y,
-            held_out.codes,
-            self.classes_,
-            estimator=self._refit,
-            validation=chosen_on,
-            rng=rng,
-        )
+            chosen_on = (z_val, valid.samples.y, valid.samples.codes)
+        if self.refit_on == "validation":
+            assert valid is not None, "checked before the training"
+            assert chosen_on is not None
+            self.head_ = self._refit_head(chosen_on[0], valid.samples, None, trained, rng)
+            return
+        rows = parts["train" if self.refit_on == "train" else "refit_fraction"]
+        z = embed_in_batches(network.embedding, inputs, rows, dtype)
+        self.head_ = self._refit_head(z, cells.take(rows), chosen_on, trained, rng)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

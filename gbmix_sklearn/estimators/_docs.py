@@ -60,8 +60,13 @@ backbone : str or Module, default=None
         as it is; None keeps the trained layer. "auto" is "logistic" where there is a backbone or a
         hidden layer, and None where the last layer is the whole model: a refit would then discard
         all of the training.
+    refit_on : {{"held_out", "validation", "train"}}, default={refit_on!r}
+        The data of the refit: a part that is set aside and never trained on (the choice of GBMix's
+        paper); the validation part, which also chooses the epoch, and whose halves choose C (the
+        headline of DFR's paper, given validation data); or balanced draws of the very training
+        data, C chosen on the validation part (its "DFR-Tr", 10 draws instead of 20).
     refit_fraction : float, default={refit_fraction}
-        Share of each cell that is set aside for the refit and never trained on.
+        Share of each cell that is set aside for the refit where ``refit_on="held_out"``.
     validation_fraction : float or None, default={validation_fraction}
         Share of each cell that is set aside to choose the best epoch. None: no such part; all
         `max_epochs` are run and the last one is kept.
@@ -97,7 +102,7 @@ backbone : str or Module, default=None
         where it was finished. Needs an integer `random_state`. Callbacks do not tell runs apart,
         and start anew where a run goes on.
     callbacks : list, default=None
-        Callbacks of skorch.
+        Callbacks of skorch; in methods of several stages those of the last.
     random_state : int, RandomState or None, default=None
         Seed of everything that is drawn: the same seed gives the same weights, to the bit, on one
         machine. Global random states are never touched.

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
@@ -109,5 +110,5 @@ class GBMixClassifier(GroupClassifier):
             n_cells=len(cells.present),
         )
 
-    def _make_sampler(self, cells: Cells) -> GroupBalancedSampler:
+    def _make_sampler(self, cells: Cells, rng: np.random.Generator) -> GroupBalancedSampler:
         return GroupBalancedSampler(cells.codes, self.batch_size)

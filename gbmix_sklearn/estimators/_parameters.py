@@ -58,6 +58,7 @@ class Parameters:
     warmup_epochs: float = 0
     max_grad_norm: float | None = None
     refit: Any = None
+    refit_on: Literal["held_out", "validation", "train"] = "held_out"
     refit_fraction: float = 0.2
     validation_fraction: float | None = 0.2
     patience: int | None = 10
@@ -74,6 +75,9 @@ class Parameters:
     callbacks: list[Any] | None = None
     random_state: Any = None
     verbose: int = 0
+
+    #: whether the method makes no sense for matrices
+    _images_only: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "backbone": [torch.nn.Module, str, None],
@@ -93,6 +97,7 @@ class Parameters:
         "warmup_epochs": [Interval(Real, 0, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "refit": [StrOptions({"auto", "logistic"}), HasMethods("fit"), None],
+        "refit_on": [StrOptions({"held_out", "validation", "train"})],
         "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -125,9 +130,8 @@ class Parameters:
             raise ValueError(
                 f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
             )
-        if (self.validation_fraction or 0) + (
-            self.refit_fraction if self._refit is not None else 0
-        ) >= 1:
+        sets_aside = self._refit is not None and self.refit_on == "held_out"
+        if (self.validation_fraction or 0) + (self.refit_fraction if sets_aside else 0) >= 1:
             raise ValueError(
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"
@@ -146,6 +150,12 @@ class Parameters:
             )
 
     def _check_backbone_parameters(self) -> None:
+        if self._images_only and self.backbone is None:
+            raise ValueError(
+                f"{type(self).__name__} is for images only, and with backbone=None X is a matrix: "
+                "give the name of a timm model as backbone, such as 'resnet50', or a module that "
+                "takes images"
+            )
         if not isinstance(self.backbone, str):
             default = {field.name: field.default for field in fields(Parameters)}
             for name in _IMAGE_PARAMETERS:

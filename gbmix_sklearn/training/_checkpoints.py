@@ -52,10 +52,12 @@ class Checkpoint(Callback):
         The folder of this run.
     rng : numpy.random.Generator
         The sampler's generator, which belongs to the state.
+    stage : str, default="training"
+        Which of the trainings of the run it is.
     """
 
-    def __init__(self, folder: Path, rng: np.random.Generator):
-        self.path = folder / "training.pt"
+    def __init__(self, folder: Path, rng: np.random.Generator, stage: str = "training"):
+        self.path = folder / f"{stage}.pt"
         self.rng = rng
 
     def restore(self, net: NeuralNet) -> bool:

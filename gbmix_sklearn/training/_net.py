@@ -202,17 +202,20 @@ class GroupNet(NeuralNet):
         self.scaler_.scale(loss).backward()
         return loss.detach()
 
-    def _out_of_memory(
-        self, x: torch.Tensor, y: torch.Tensor, s: torch.Tensor, *_: Any
-    ) -> OutOfMemoryError:
+    def _out_of_memory(self, x: torch.Tensor, *others: Any) -> OutOfMemoryError:
         """Try smaller batches, without the plan for the whole one, and say what fits."""
+        of_samples = [x, *(part for part in others if isinstance(part, torch.Tensor))]
         fits = largest_that_fits(
-            lambda size: self._compute_gradients(x[:size], y[:size], s[:size]), len(x) // 2
+            lambda size: self._compute_gradients(*(part[:size] for part in of_samples)),
+            len(x) // 2,
         )
+        in_a_place = max(1, len(x) // self.batch_size)  # samples, of which a method may mix two
+        fits //= in_a_place
         self.optimizer_.zero_grad()
         less = "smaller images (image_size), a smaller backbone or precision='bf16'"
         return OutOfMemoryError(
-            f"a training batch of {len(x)} does not fit into the memory of {x.device}; "
+            f"a training batch of {len(x) // in_a_place} does not fit into the memory of "
+            f"{x.device}; "
             + (
                 f"{fits} fit: set batch_size={fits}, or take {less}"
                 if fits

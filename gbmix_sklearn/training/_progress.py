@@ -36,12 +36,21 @@ class Progress(Callback):
         What the cell numbers of the training and of the validation part stand for.
     verbose : bool
         Whether to print; the logger "gbmix_sklearn" gets the same lines at level INFO.
+    stage : str, default="training"
+        Which of the trainings of a fit it is; those before the last are named in each line.
     """
 
-    def __init__(self, train_labels: Sequence[str], valid_labels: Sequence[str], verbose: bool):
+    def __init__(
+        self,
+        train_labels: Sequence[str],
+        valid_labels: Sequence[str],
+        verbose: bool,
+        stage: str = "training",
+    ):
         self.train_labels = train_labels
         self.valid_labels = valid_labels
         self.verbose = verbose
+        self.stage = stage
 
     def on_train_begin(self, net: NeuralNet, **_: Any) -> None:
         """Start the clock."""
@@ -53,7 +62,8 @@ class Progress(Callback):
             return
         epoch = net.history[-1]
         done = len(net.history)
-        parts = [f"epoch {done}/{net.max_epochs}", f"loss {epoch['train_loss']:.4f}"]
+        stage = "" if self.stage == "training" else f"{self.stage} stage, "
+        parts = [f"{stage}epoch {done}/{net.max_epochs}", f"loss {epoch['train_loss']:.4f}"]
         if "worst_group_accuracy" in epoch:
             worst = self.valid_labels[int(np.nanargmin(epoch["cell_accuracy"]))]
             parts += [

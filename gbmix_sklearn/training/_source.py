@@ -45,6 +45,8 @@ class TrainingSource:
         Draws positions in `rows`.
     rng : numpy.random.Generator
         Drives the sampler, and whatever varies the inputs.
+    weights : ndarray of shape (n_samples,), default=None
+        Weights of these rows, for criteria that take them.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class TrainingSource:
         s: np.ndarray,
         sampler: Sampler,
         rng: np.random.Generator,
+        weights: np.ndarray | None = None,
     ):
         self.inputs = inputs
         self.rows = rows
-        self.y = torch.from_numpy(y).to(inputs.device)
-        self.s = torch.from_numpy(s).to(inputs.device)
+        # what belongs to each sample, in the order in which criteria take it
+        given = [y, s] if weights is None else [y, s, weights.astype(np.float32)]
+        self.of_samples = [torch.from_numpy(values).to(inputs.device) for values in given]
         self.sampler = sampler
         self.rng = rng
 
@@ -67,7 +71,7 @@ class TrainingSource:
         return len(self.rows)
 
     def epoch(self, plan: Callable[[Tensor, Tensor], list[Any] | None]) -> Iterator[tuple]:
-        """Yield ``(x, y, s)`` for each step, and what `plan` prepared for it, if anything.
+        """Yield ``(x, y, s)`` for each step, then weights and what `plan` prepared, if anything.
 
         The tensors of a step are overwritten by later ones.
         """
@@ -82,11 +86,11 @@ class TrainingSource:
         steps = max(1, _CHUNK_ROWS // batches.shape[1])
         for start in range(0, len(batches), steps):
             some = batches[start : start + steps]
-            position = torch.from_numpy(some).to(self.y.device)
-            y, s = self.y[position], self.s[position]
+            position = torch.from_numpy(some).to(self.inputs.device)
+            of_samples = [values[position] for values in self.of_samples]
             x = self.inputs.batches(self.rows[some], self.rng)
-            parts: list[Any] = [x, y.unbind(0), s.unbind(0)]
-            plans = plan(y, s)
+            parts: list[Any] = [x, *(values.unbind(0) for values in of_samples)]
+            plans = plan(*of_samples[:2])
             if plans is not None:
                 parts.append(plans)
             yield from zip(*parts, strict=True)
@@ -108,6 +112,7 @@ class EvaluationSource:
     def __init__(self, inputs: Inputs, rows: np.ndarray, cells: Cells):
         self.inputs = inputs
         self.rows = rows
+        self.samples = cells
         self.y = torch.from_numpy(cells.y).to(inputs.device)
         self.cells = torch.from_numpy(cells.codes).to(inputs.device)
         self.counts = cells.counts

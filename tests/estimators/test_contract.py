@@ -273,14 +273,14 @@ def test_embeddings_have_names(name):
     assert (table.to_numpy() == model.set_output(transform="default").transform(X)).all()
 
 
-def test_pandas_output_does_not_reach_the_head(recwarn):
+def test_pandas_output_does_not_reach_the_head():
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     X, y, s = problem()
     model = method("GBMix", refit=LinearDiscriminantAnalysis()).fit(X, y, s)
     plain = model.predict_proba(X)
+    # a DataFrame in the head, fitted on an array, would warn; warnings are errors here
     assert (model.set_output(transform="pandas").predict_proba(X) == plain).all()
-    assert not recwarn.list
 
 
 def test_the_report_is_that_of_the_predictions():

@@ -19,7 +19,7 @@ from gbmix_sklearn import (
     SmallCellWarning,
     worst_group_accuracy_score,
 )
-from gbmix_sklearn.estimators import METHODS, _base
+from gbmix_sklearn.estimators import METHODS, _base, _training
 
 from .problems import FAST, method, problem
 
@@ -63,7 +63,7 @@ def seen(monkeypatch):
     """Rows that were trained on, validated with, and refitted on."""
     rows = {}
 
-    class Training(_base.TrainingSource):
+    class Training(_training.TrainingSource):
         def __init__(self, x, positions, *args):
             rows["train"] = set(positions.tolist())
             super().__init__(x, positions, *args)
@@ -76,10 +76,11 @@ def seen(monkeypatch):
     def refit_head(z, y, cells, classes, **options):
         rows["refit"] = z
         rows["refit_validation"] = options["validation"]
+        rows["refit_draws"] = options["n_draws"]
         return real(z, y, cells, classes, **options)
 
     real = _base.refit_head
-    monkeypatch.setattr(_base, "TrainingSource", Training)
+    monkeypatch.setattr(_training, "TrainingSource", Training)
     monkeypatch.setattr(_base, "EvaluationSource", Evaluation)
     monkeypatch.setattr(_base, "refit_head", refit_head)
     return rows
@@ -114,6 +115,51 @@ def test_nothing_is_set_aside_that_is_not_needed(seen):
 
 
 # ---------------------------------------------------------------------------- refit
+
+
+def rows_of(X, some):
+    position = {row.tobytes(): i for i, row in enumerate(X)}
+    return {position[row.tobytes()] for row in some}
+
+
+def test_a_refit_on_validation_data_takes_all_of_them_and_nothing_else(seen):
+    X, y, s = problem(400)
+    method("GBMix", refit="logistic", refit_on="validation").fit(X, y, s)
+    assert rows_of(X, seen["refit"]) == seen["valid"]
+    assert len(seen["valid"]) == 80
+    assert len(seen["train"]) == 320
+    assert seen["refit_validation"] is None  # its halves choose
+    assert seen["refit_draws"] == 20
+
+    given = slice(0, 100)
+    model = method("GBMix", refit="logistic", refit_on="validation")
+    model.fit(X[100:], y[100:], s[100:], X_val=X[given], y_val=y[given], groups_val=s[given])
+    assert rows_of(X, seen["refit"]) == set(range(100))
+    assert len(seen["train"]) == 300
+
+
+def test_a_refit_on_training_data_chooses_on_validation_data(seen):
+    X, y, s = problem(400)
+    method("GBMix", refit="logistic", refit_on="train").fit(X, y, s)
+    assert rows_of(X, seen["refit"]) == seen["train"]
+    assert len(seen["train"]) == 320
+    assert rows_of(X, seen["refit_validation"][0]) == seen["valid"]
+    assert seen["refit_draws"] == 10
+
+
+def test_a_refit_on_validation_data_needs_some():
+    X, y, s = problem()
+    model = method("GBMix", refit="logistic", refit_on="validation", validation_fraction=None)
+    with pytest.raises(ValueError, match=r"at least two classes.*none"):
+        model.fit(X, y, s)
+    with pytest.raises(ValueError, match=r"at least two classes.*\[0\]"):
+        model.fit(X, y, s, X_val=X[y == 0], y_val=y[y == 0], groups_val=s[y == 0])
+
+
+def test_fractions_of_parts_that_are_not_needed_do_not_count():
+    X, y, s = problem()
+    half = {"refit": "logistic", "refit_fraction": 0.5, "validation_fraction": 0.5}
+    method("GBMix", **half, refit_on="train").fit(X, y, s)
 
 
 def test_auto_refits_where_the_last_layer_is_not_the_whole_model(seen):
