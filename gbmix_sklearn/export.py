@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional as F
@@ -37,7 +38,7 @@ def export_onnx(estimator: Any, path: Any) -> None:
     Raises
     ------
     ImportError
-        If onnx, onnxscript or onnxruntime is missing.
+        If onnx, onnxscript or onnxruntime is missing, or torch is older than 2.8.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
     GBMixError
@@ -110,6 +111,11 @@ def _import_onnx() -> Any:
         raise ImportError(
             f"export_onnx needs {error.name}: pip install 'gbmix-sklearn[onnx]'"
         ) from error
+    if parse_version(torch.__version__) < parse_version("2.8"):
+        raise ImportError(
+            f"export_onnx needs torch 2.8 or later, whose exporter fits onnxscript; this is "
+            f"{torch.__version__}: pip install 'gbmix-sklearn[onnx]'"
+        )
     return onnxruntime
 
 

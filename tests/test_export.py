@@ -10,11 +10,17 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier, SGDClassifier
+from sklearn.utils.fixes import parse_version
 
 from gbmix_sklearn import GBMixClassifier, GBMixError, export
 
 from .estimators.problems import images, method, problem
 from .estimators.test_images import pictures, small
+
+pytestmark = pytest.mark.skipif(
+    parse_version(torch.__version__) < parse_version("2.8"),
+    reason="export_onnx needs torch 2.8 or later",
+)
 
 CONFIGURATIONS = {
     "linear": {},
@@ -138,3 +144,11 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"onnxruntime: pip install 'gbmix-sklearn\[onnx\]'"):
         model.export_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_exporter_that_is_too_old_is_named(monkeypatch, tmp_path):
+    X, y, s = problem()
+    model = method("GBMix").fit(X, y, s)
+    monkeypatch.setattr(torch, "__version__", "2.7.1+cpu")
+    with pytest.raises(ImportError, match=r"torch 2\.8 or later.*2\.7\.1"):
+        model.export_onnx(tmp_path / "model.onnx")
