@@ -15,10 +15,40 @@ _PUBLIC = {
     # classifiers
     "GBMixClassifier": "estimators",
     "ERMClassifier": "estimators",
+    "RWGClassifier": "estimators",
+    "SUBGClassifier": "estimators",
     "MixupClassifier": "estimators",
+    "ManifoldMixupClassifier": "estimators",
+    "CutMixClassifier": "estimators",
+    "ReMixClassifier": "estimators",
+    "BalancedMixUpClassifier": "estimators",
+    "RegMixupClassifier": "estimators",
+    "OBMixClassifier": "estimators",
+    "UniMixClassifier": "estimators",
+    "FairMixClassifier": "estimators",
+    "GroupDROClassifier": "estimators",
+    "JTTClassifier": "estimators",
+    "LISAClassifier": "estimators",
+    "UMIXClassifier": "estimators",
+    "AFRClassifier": "estimators",
+    "DFRClassifier": "estimators",
     # criteria for plain PyTorch loops
     "GBMixCriterion": "criteria",
+    "CrossEntropyCriterion": "criteria",
     "MixupCriterion": "criteria",
+    "ManifoldMixupCriterion": "criteria",
+    "CutMixCriterion": "criteria",
+    "ReMixCriterion": "criteria",
+    "BalancedMixUpCriterion": "criteria",
+    "RegMixupCriterion": "criteria",
+    "OBMixCriterion": "criteria",
+    "UniMixCriterion": "criteria",
+    "FairMixCriterion": "criteria",
+    "GroupDROCriterion": "criteria",
+    "LISACriterion": "criteria",
+    "UMIXCriterion": "criteria",
+    # refit of the last layer
+    "LastLayerRefit": "refit",
     # embedding
     "TimmEmbedder": "backbones",
     # metrics and scorers
@@ -43,6 +73,7 @@ _PUBLIC = {
     # saving
     "load_model": "persistence",
     # warnings and errors
+    "EmptyErrorSetWarning": "exceptions",
     "GBMixError": "exceptions",
     "GroupsError": "exceptions",
     "MissingGroupsError": "exceptions",

@@ -5,6 +5,7 @@ users expect (``ValueError``, ``TypeError``, ``ImportError``).
 """
 
 __all__ = [
+    "EmptyErrorSetWarning",
     "GBMixError",
     "GroupsError",
     "MissingGroupsError",
@@ -40,6 +41,10 @@ class OutOfMemoryError(GBMixError, MemoryError):
 
 class WeightsNotFoundError(GBMixError, OSError):
     """Pretrained weights are neither on this machine nor can they be downloaded."""
+
+
+class EmptyErrorSetWarning(UserWarning):
+    """A first stage made no error that a second one could learn from."""
 
 
 class MissingGroupsWarning(UserWarning):

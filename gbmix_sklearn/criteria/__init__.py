@@ -5,7 +5,17 @@ inputs, and integer codes of the class and of the sensitive attribute.
 """
 
 from ._cross_entropy import CrossEntropyCriterion
+from ._fairmix import FairMixCriterion
 from ._gbmix import GBMixCriterion
+from ._group_dro import GroupDROCriterion
+from ._lisa import LISACriterion
 from ._mixup import MixupCriterion
 
-__all__ = ["CrossEntropyCriterion", "GBMixCriterion", "MixupCriterion"]
+__all__ = [
+    "CrossEntropyCriterion",
+    "FairMixCriterion",
+    "GBMixCriterion",
+    "GroupDROCriterion",
+    "LISACriterion",
+    "MixupCriterion",
+]

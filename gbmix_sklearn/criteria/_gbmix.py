@@ -286,7 +286,8 @@ class GBMixCriterion(nn.Module):
 
     def _choose(self, losses: Tensor, plan: StepPlan, y: Tensor, s: Tensor) -> Pairs:
         """Find the target, and the pairs around it."""
-        score = torch.addmv(plan.offset, plan.averaging, losses)
+        # no matrix product, which autocast may compute in half precision
+        score = (plan.averaging * losses).sum(1) + plan.offset
         if self.target_smoothing:
             score = self._smooth(score)
         target = score.argmax(0, keepdim=True)

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
-from ..exceptions import GroupsError, MissingGroupsWarning
+from ..exceptions import GroupsError, MissingGroupsWarning, SmallCellWarning
 from ..groups import Cells, no_attribute, take_groups
-from ..refit import check_refit_classes, linear_head, refit_head
+from ..refit import linear_head, refit_head
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -191,7 +191,6 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             self.skipped_ = loaded.broken
             if loaded.broken:
                 cells, parts = keep(loaded.rows, cells, parts)
-                self._check_parts(cells, parts, validation)
             train = cells.take(parts["train"])
             self.group_table_ = train.table
             network = self._make_network(loaded.inputs, device)
@@ -217,7 +216,13 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         self.history_ = history_frame(
             self.net_.history, train.labels, None if valid is None else valid.labels
         )
-        self._set_head(loaded.inputs, cells, parts, valid, seeds["refit"])
+        part = None
+        if self._refit is not None and self.refit_on == "validation":
+            part = valid
+        elif self._refit is not None:
+            rows = parts["train" if self.refit_on == "train" else "refit_fraction"]
+            part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
+        self._set_head(part, valid, seeds["refit"])
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
@@ -231,20 +236,33 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         if self._refit is not None and self.refit_on == "held_out":
             fractions["refit_fraction"] = self.refit_fraction
         parts = set_aside(cells, fractions, rng)
-        self._check_parts(cells, parts, validation)  # before hours of training, not after
+        if self._refit is not None and self.refit_on != "train":
+            self._check_refit_part(cells, parts, validation)  # before hours of training, not after
         return parts
 
-    def _check_parts(
+    def _check_refit_part(
         self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
     ) -> None:
-        """Check that there is something to refit the last layer on."""
-        if self._refit is None or self.refit_on == "train":
-            return
-        if self.refit_on == "validation" and validation is not None:
-            check_refit_classes(validation.codes, self.classes_)
-            return
-        part = "refit_fraction" if self.refit_on == "held_out" else "validation_fraction"
-        check_refit_classes(cells.y[parts.get(part, [])], self.classes_)
+        """Say where there is too little to refit the last layer on."""
+        if self.refit_on == "held_out":
+            y = cells.y[parts["refit_fraction"]]
+        elif validation is not None:
+            y = validation.codes
+        elif "validation_fraction" in parts:
+            y = cells.y[parts["validation_fraction"]]
+        else:
+            raise ValueError(
+                "refit_on='validation' needs validation data: set validation_fraction, or give "
+                "X_val to fit"
+            )
+        if len(np.unique(y)) < 2:
+            warnings.warn(
+                f"the last layer is not refitted: of the {len(y)} sample(s) for that, none are of "
+                "a second class. Give more data, or raise "
+                + ("refit_fraction" if self.refit_on == "held_out" else "validation_fraction"),
+                SmallCellWarning,
+                stacklevel=4,
+            )
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):
@@ -405,33 +423,27 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
 
     def _set_head(
         self,
-        inputs: Inputs,
-        cells: Cells,
-        parts: dict[str, np.ndarray],
+        part: EvaluationSource | None,
         valid: EvaluationSource | None,
         rng: np.random.Generator,
     ) -> None:
-        """Refit the last layer, or take it from the net."""
+        """Refit the last layer on a part of the data, or take it from the net."""
         network = self.net_.raw_module
         layer = network.head
         weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
         trained = linear_head(weight, bias, self.classes_)
-        if self._refit is None:
+        if part is None or len(np.unique(part.samples.y)) < 2:
             self.head_ = trained
             return
-        dtype = self._backbone.dtype
+
+        def embed(source: EvaluationSource) -> np.ndarray:
+            dtype = self._backbone.dtype
+            return embed_in_batches(network.embedding, source.inputs, source.rows, dtype)
+
         chosen_on = None
-        if valid is not None:
-            z_val = embed_in_batches(network.embedding, valid.inputs, valid.rows, dtype)
-            chosen_on = (z_val, valid.samples.y, valid.samples.codes)
-        if self.refit_on == "validation":
-            assert valid is not None, "checked before the training"
-            assert chosen_on is not None
-            self.head_ = self._refit_head(chosen_on[0], valid.samples, None, trained, rng)
-            return
-        rows = parts["train" if self.refit_on == "train" else "refit_fraction"]
-        z = embed_in_batches(network.embedding, inputs, rows, dtype)
-        self.head_ = self._refit_head(z, cells.take(rows), chosen_on, trained, rng)
+        if valid is not None and valid is not part:
+            chosen_on = (embed(valid), valid.samples.y, valid.samples.codes)
+        self.head_ = self._refit_head(embed(part), part.samples, chosen_on, trained, rng)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -156,6 +156,11 @@ class Parameters:
                 "give the name of a timm model as backbone, such as 'resnet50', or a module that "
                 "takes images"
             )
+        if self._images_only and self._runs_once:
+            raise ValueError(
+                f"{type(self).__name__} cuts images, and with trainable=False it would see their "
+                "embeddings only: train the backbone, or its last stages with trainable=1"
+            )
         if not isinstance(self.backbone, str):
             default = {field.name: field.default for field in fields(Parameters)}
             for name in _IMAGE_PARAMETERS:

@@ -1,6 +1,8 @@
 """Index samplers: which samples make up each batch of an epoch."""
 
 from ._balanced import GroupBalancedSampler
+from ._repeated import RepeatedSampler
 from ._shuffled import ShuffledSampler
+from ._subsampled import SubsampledSampler
 
-__all__ = ["GroupBalancedSampler", "ShuffledSampler"]
+__all__ = ["GroupBalancedSampler", "RepeatedSampler", "ShuffledSampler", "SubsampledSampler"]

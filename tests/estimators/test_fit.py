@@ -68,10 +68,11 @@ def seen(monkeypatch):
             rows["train"] = set(positions.tolist())
             super().__init__(x, positions, *args)
 
-    class Evaluation(_base.EvaluationSource):
-        def __init__(self, x, positions, *args):
-            rows["valid"] = set(positions.tolist())
-            super().__init__(x, positions, *args)
+    def evaluation_source(self, *args):
+        source = real_source(self, *args)
+        if source is not None:
+            rows["valid"] = set(source.rows.tolist())
+        return source
 
     def refit_head(z, y, cells, classes, **options):
         rows["refit"] = z
@@ -79,9 +80,9 @@ def seen(monkeypatch):
         rows["refit_draws"] = options["n_draws"]
         return real(z, y, cells, classes, **options)
 
-    real = _base.refit_head
+    real, real_source = _base.refit_head, _base.GroupClassifier._evaluation_source
     monkeypatch.setattr(_training, "TrainingSource", Training)
-    monkeypatch.setattr(_base, "EvaluationSource", Evaluation)
+    monkeypatch.setattr(_base.GroupClassifier, "_evaluation_source", evaluation_source)
     monkeypatch.setattr(_base, "refit_head", refit_head)
     return rows
 
@@ -150,10 +151,11 @@ def test_a_refit_on_training_data_chooses_on_validation_data(seen):
 def test_a_refit_on_validation_data_needs_some():
     X, y, s = problem()
     model = method("GBMix", refit="logistic", refit_on="validation", validation_fraction=None)
-    with pytest.raises(ValueError, match=r"at least two classes.*none"):
+    with pytest.raises(ValueError, match=r"needs validation data: set validation_fraction"):
         model.fit(X, y, s)
-    with pytest.raises(ValueError, match=r"at least two classes.*\[0\]"):
-        model.fit(X, y, s, X_val=X[y == 0], y_val=y[y == 0], groups_val=s[y == 0])
+    zero = y == 0
+    with pytest.warns(SmallCellWarning, match=r"not refitted.*100 sample.*second class"):
+        model.fit(X, y, s, X_val=X[zero], y_val=y[zero], groups_val=s[zero])
 
 
 def test_fractions_of_parts_that_are_not_needed_do_not_count():
@@ -210,15 +212,20 @@ def test_a_head_without_weights_of_its_own_is_refused(refit):
         method("GBMix", refit=refit).fit(X, y, s)
 
 
-def test_too_little_to_refit_on_is_found_before_training():
+def test_too_little_to_refit_on_is_told_before_training_and_the_trained_layer_is_kept():
     X, y, s = problem(8)
-    recorder = Recorder().initialize()
-    with (
-        pytest.warns(SmallCellWarning),
-        pytest.raises(ValueError, match=r"at least two classes.*refit=None"),
-    ):
-        method("GBMix", refit="logistic", callbacks=[recorder]).fit(X, y, s)
-    assert recorder.epochs == 0
+    told = []
+
+    class Begin(Callback):
+        def on_train_begin(self, net, **_):
+            told.append([str(warning.message) for warning in caught])
+
+    with pytest.warns(SmallCellWarning) as caught:
+        model = method("GBMix", refit="logistic", callbacks=[Begin()]).fit(X, y, s)
+    assert any("last layer is not refitted" in message for message in told[0])
+    assert {warning.filename for warning in caught} == {__file__}
+    weight = model.net_.raw_module.head.weight.detach().numpy()
+    assert model.head_.coef_[0] == pytest.approx(weight[1] - weight[0])
 
 
 # ---------------------------------------------------------------------------- selection
@@ -453,7 +460,12 @@ def test_every_option_changes_the_training_and_learns(parameters):
 @pytest.mark.parametrize("name", METHODS)
 def test_lower_precisions_train_to_nearly_the_same(name, hidden_units, precision):
     X, y, s = problem()
-    options = {"hidden_units": hidden_units, "refit": None, "max_epochs": 10}
+    options = {
+        "validation_fraction": None,
+        "hidden_units": hidden_units,
+        "refit": None,
+        "max_epochs": 20,
+    }
     low = method(name, precision=precision, **options).fit(X, y, s)
     full = method(name, precision="fp32", **options).fit(X, y, s)
     assert not np.array_equal(low.head_.coef_, full.head_.coef_)

@@ -94,6 +94,7 @@ def saved_as_files(X, folder):
 
 @every_method
 @every_part
+@pytest.mark.filterwarnings("ignore::gbmix_sklearn.EmptyErrorSetWarning")
 def test_every_method_fits_predicts_and_is_saved(name, part, tmp_path):
     X, y, s = pictures()
     model = small(name, **PARTS[part]).fit(X, y, s)

@@ -1,43 +1,45 @@
-"""Methods that require groups: refused without, and within scikit-learn's contract with them."""
+"""Methods that require groups are refused without; those that do not train without a warning."""
 
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbmix_sklearn import GBMixClassifier, MissingGroupsError
+from gbmix_sklearn import MissingGroupsError
+from gbmix_sklearn.estimators import METHODS
 
-from .problems import FAST, problem
+from .problems import method, problem, requires_groups
 
-
-class RequiringClassifier(GBMixClassifier):
-    _groups_policy = "require"
+REQUIRING = [name for name, cls in METHODS.items() if requires_groups(cls)]
 
 
-class AlternatingGroupsClassifier(RequiringClassifier):
-    """Supplies the groups that scikit-learn's checks do not know of, alternating in each class."""
-
-    def fit(self, X, y, groups=None, **validation):
-        if groups is None and y is not None:
-            labels = pd.Series(np.asarray(y).ravel())
-            groups = labels.groupby(labels, dropna=False).cumcount() % 2
-        return super().fit(X, y, groups, **validation)
-
-
-@pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
-@parametrize_with_checks([AlternatingGroupsClassifier()])
-def test_a_method_that_requires_groups_keeps_scikit_learns_contract(estimator, check):
-    check(estimator)
+def test_which_methods_require_groups():
+    assert set(REQUIRING) == {"RWG", "SUBG", "FairMix", "GroupDRO", "LISA", "DFR"}
 
 
 @pytest.mark.parametrize("error", [MissingGroupsError, ValueError, TypeError])
-def test_groups_that_are_required_and_missing_are_an_error_with_the_cures(error):
+@pytest.mark.parametrize("name", REQUIRING)
+def test_groups_that_are_required_and_missing_are_an_error_with_the_cures(name, error):
     X, y, _ = problem()
-    with pytest.raises(error, match=r"Requiring.*needs groups.*routing.*group_columns"):
-        RequiringClassifier(**FAST).fit(X, y)
+    match = rf"{METHODS[name].__name__} needs groups.*routing.*group_columns"
+    with pytest.raises(error, match=match):
+        method(name).fit(X, y)
 
 
-def test_a_method_that_requires_groups_uses_them():
+@pytest.mark.parametrize("name", ["OBMix", "UniMix"])
+def test_methods_that_balance_groups_or_classes_require_groups_for_groups_only(name):
     X, y, s = problem()
-    model = RequiringClassifier(**FAST).fit(X, y, s)
+    with pytest.raises(MissingGroupsError, match="needs groups"):
+        method(name, balance="group").fit(X, y)
+    method(name, balance="group").fit(X, y, s)
+    method(name, balance="class").fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["RWG", "SUBG"])
+def test_balancing_classes_requires_no_groups(name):
+    X, y, _ = problem()
+    method(name, balance="class").fit(X, y)
+
+
+@pytest.mark.parametrize("name", REQUIRING)
+def test_a_method_that_requires_groups_uses_them(name):
+    X, y, s = problem()
+    model = method(name).fit(X, y, s)
     assert model.group_table_.index.tolist() == [(0, 0), (0, 1), (1, 0), (1, 1)]
