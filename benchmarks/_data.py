@@ -72,4 +72,21 @@ def utkface() -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
     return saved["X"], age, race, StandardScaler()
 
 
-DATASETS = {"UTKFace": utkface, "Adult": adult, "COMPAS": compas}
+def celeba() -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
+    """Frozen EfficientNet-Lite0 embeddings of the centre squares at 96 pixels: hair by gender."""
+    cache = Path(os.environ.get("GBMIX_CACHE", "demo_output")) / "celeba_lite0_96.npz"
+    if not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(ROOT / "celeba.tar") as archive:
+            archive.extractall(cache.parent, filter="data")
+        folder = cache.parent / "celeba"
+        table = pd.read_csv(folder / "list_attr_celeba.txt", sep=r"\s+", skiprows=1)
+        paths = [folder / "img_align_celeba" / name for name in table.index]
+        X = TimmEmbedder("tf_efficientnet_lite0", image_size=96, verbose=1).transform(paths)
+        np.savez(cache, X=X, blond=table["Blond_Hair"] == 1, male=table["Male"] == 1)
+    saved = np.load(cache)
+    hair = np.where(saved["blond"], "blond", "not blond")
+    return saved["X"], hair, np.where(saved["male"], "male", "female"), StandardScaler()
+
+
+DATASETS = {"UTKFace": utkface, "CelebA": celeba, "Adult": adult, "COMPAS": compas}

@@ -33,7 +33,7 @@ from gbmix_sklearn import ERMClassifier, GBMixClassifier, TimmEmbedder
 from gbmix_sklearn.backbones import create_model, load_backbone
 from gbmix_sklearn.backbones._memory import find_batch_size
 
-from .speed import in_fresh_process, peak_growth, seconds, summary
+from ._timing import in_fresh_process, in_rounds, peak_growth, record, seconds, summary
 
 SIZE = 224  # of embedded images
 BATCH = 64  # of training
@@ -116,19 +116,6 @@ def labels(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 # ------------------------------------------------------------------------------------- the clock
-
-
-def record(what: str, value: Any, **details: Any) -> dict[str, Any]:
-    """One line of the table: a number, or one for each round."""
-    return {"what": what, "value": summary(value) if np.ndim(value) else value, **details}
-
-
-def in_rounds(rounds: int, **calls: Callable[[], Any]) -> dict[str, np.ndarray]:
-    """Seconds of each call in each round, in which the calls take turns."""
-    for call in calls.values():
-        call()  # warm up
-    times = [[seconds(call) for call in calls.values()] for _ in range(rounds)]
-    return dict(zip(calls, np.transpose(times), strict=True))
 
 
 def gpu_utilization(call: Callable[[], Any], setting: Setting, least: float = 5) -> float | None:

@@ -9,27 +9,14 @@ Settings that are in the results already are not run again.
 from __future__ import annotations
 
 import argparse
-import time
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.pipeline import make_pipeline
-
-from gbmix_sklearn import (
-    ERMClassifier,
-    GBMixClassifier,
-    MixupClassifier,
-    SmallCellWarning,
-    group_report,
-    subgroup_train_test_split,
-)
 
 from ._data import DATASETS
 from ._records import RESULTS, machine, read, write
-
-METHODS = {"GBMix": GBMixClassifier, "ERM": ERMClassifier, "Mixup": MixupClassifier}
+from ._runs import run
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("GBMix", {}),
@@ -64,46 +51,6 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def run(dataset: str, method: str, setting: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Fit one setting and judge it on the second part."""
-    X, y, groups, features = _load(dataset)
-    rest = subgroup_train_test_split(X, y, groups, test_size=0.4, random_state=seed)
-    halves = subgroup_train_test_split(*rest[1::2], test_size=0.5, random_state=seed)
-    X_train, y_train, groups_train = rest[0::2]
-    X_judge, y_judge, groups_judge = halves[0::2]
-    model = METHODS[method](random_state=seed, **setting)
-    pipeline = make_pipeline(features, model)
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SmallCellWarning)
-        step = f"{type(model).__name__.lower()}__groups"
-        pipeline.fit(X_train, y_train, **{step: groups_train})
-    seconds = time.perf_counter() - start
-    report = group_report(y_judge, pipeline.predict(X_judge), groups=groups_judge)
-    return {
-        "dataset": dataset,
-        "method": method,
-        "setting": setting,
-        "seed": seed,
-        "worst_group_accuracy": report.worst_group_accuracy,
-        "robust_gap": report.robust_gap,
-        "average_accuracy": report.average_accuracy,
-        "mean_group_accuracy": report.mean_group_accuracy,
-        "best_epoch": model.best_epoch_,
-        "epochs": len(model.history_),
-        "seconds": seconds,
-    }
-
-
-_loaded: dict[str, tuple] = {}
-
-
-def _load(dataset: str) -> tuple:
-    if dataset not in _loaded:
-        _loaded[dataset] = DATASETS[dataset]()
-    return _loaded[dataset]
-
-
 def _key(record: dict[str, Any]) -> tuple:
     setting = {k: list(v) if isinstance(v, tuple) else v for k, v in record["setting"].items()}
     return record["dataset"], record["method"], str(sorted(setting.items())), record["seed"]
@@ -126,7 +73,7 @@ def main() -> None:
                 wanted = {"dataset": dataset, "method": method, "setting": setting, "seed": seed}
                 if _key(wanted) in done:
                     continue
-                record = run(dataset, method, setting, seed)
+                record = run(dataset, method, setting, seed, "validation")
                 scores.append(record["worst_group_accuracy"])
                 records.append(record)
             if scores:

@@ -1,12 +1,14 @@
 """Writes the results into the README and the documentation: ``python -m benchmarks.render``.
 
 Each table stands between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``, and is written from
-``benchmarks/results/NAME.json``. ``--check`` changes nothing and fails where a page is out of date.
+``benchmarks/results/NAME.json``, that of all methods from the registry. ``--check`` changes nothing
+and fails where a page is out of date.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -16,7 +18,10 @@ from typing import Any
 
 import pandas as pd
 
+from gbmix_sklearn.estimators import METHODS
+
 from ._records import RESULTS, read
+from .refit import table as refit_table
 
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -74,12 +79,62 @@ def defaults(results: dict[str, Any]) -> str:
 
 def speed(results: dict[str, Any]) -> str:
     """Write a table for each part that was measured; parts of one machine and day say so once."""
-    writers = {"matrices": _matrices, "images": _records, "memory-of-files": _records}
+    writers = {
+        "matrices": _matrices,
+        "images": _records,
+        "memory-of-files": _records,
+        "refit": _records,
+    }
     parts = [(results[name], writer) for name, writer in writers.items() if name in results]
     blocks = []
     for source, alike in groupby(parts, key=lambda part: _source(part[0])):
         blocks += [*(writer(part) for part, writer in alike), source]
     return "\n\n".join(blocks)
+
+
+def methods(results: dict[str, Any]) -> str:
+    frame = pd.DataFrame(results["records"]).set_index(["dataset", "seed"])
+    datasets = list(frame.index.unique("dataset"))
+    order = [name for name in METHODS if name in set(frame["method"])]
+    rows = []
+    for method in order:
+        part = frame[frame["method"] == method]
+        row = [method]
+        for dataset in datasets:
+            scores = part.loc[dataset]
+            row += [_spread(scores["worst_group_accuracy"]), _spread(scores["average_accuracy"])]
+        rows.append(row)
+    header = [f"{dataset}, {what}" for dataset in datasets for what in ("worst ↑", "average ↑")]
+    n_seeds = frame.index.unique("seed").size
+    return (
+        f"{_table(rows, ['method', *header])}\n\nTest data, per cent, mean ± std of {n_seeds} "
+        f"seeds, each with a split of its own. {_source(results)}"
+    )
+
+
+def lines(results: dict[str, Any]) -> str:
+    rows = []
+    for r in results["records"]:
+        total = r["estimator"] + r["criterion"]
+        rows.append([r["method"], str(r["estimator"]), str(r["criterion"]), str(total)])
+    return _table(rows, ["method", "estimator", "criterion of its own", "lines"])
+
+
+def refit(results: dict[str, Any]) -> str:
+    return f"{refit_table(results)} {_source(results)}"
+
+
+_NEEDS = {"require": "required", "warn": "used, warns without", "optional": "not used"}
+
+
+def registry() -> str:
+    """Write what each method is, from the package itself."""
+    rows = []
+    for name, method in METHODS.items():
+        summary = inspect.getdoc(method).split("\n\n")[0].replace("\n", " ")
+        needs = _NEEDS[method()._groups_policy]
+        rows.append([name, f"`{method.__name__}`", needs, summary])
+    return _table(rows, ["method", "classifier", "groups in training", "what it does"])
 
 
 def _matrices(results: dict[str, Any]) -> str:
@@ -131,6 +186,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo,
     "defaults": defaults,
     "speed": speed,
+    "methods": methods,
+    "lines": lines,
+    "refit": refit,
 }
 
 
@@ -139,7 +197,8 @@ def render(text: str) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name = match[2]
-        return f"{match[1]}{TABLES[name](read(f'{name}.json'))}\n{match[3]}"
+        table = registry() if name == "registry" else TABLES[name](read(f"{name}.json"))
+        return f"{match[1]}{table}\n{match[3]}"
 
     return _BLOCK.sub(fill, text)
 

@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +18,11 @@ from torch.nn import functional as F
 from gbmix_sklearn import ERMClassifier, GBMixClassifier
 
 from ._records import RESULTS, machine, read, write
+from ._speed_images import measure_images, measure_memory_of_files
+from ._speed_refit import measure_refit
+from ._timing import in_fresh_process, in_turns, peak_growth
 
-PARTS = ("matrices", "images", "memory-of-files")
+PARTS = ("matrices", "images", "memory-of-files", "refit")
 N_SAMPLES, N_FEATURES, BATCH = 20_000, 1_280, 64
 N_PREDICT = 50_000
 EPOCHS = 10
@@ -65,28 +63,6 @@ def fit(method: type, X: np.ndarray, y: np.ndarray, s: np.ndarray) -> Any:
     return model.fit(X, y, s)
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def in_turns(bare: Callable, ours: dict[str, Callable], rounds: int) -> dict[str, Any]:
-    """Ratios of each contender to the bare call that ran just before it."""
-    ratios: dict[str, list[float]] = {name: [] for name in ours}
-    bare_seconds = []
-    for _ in range(rounds):
-        for name, call in ours.items():
-            bare_seconds.append(seconds(bare))
-            ratios[name].append(seconds(call) / bare_seconds[-1])
-    summaries = {name: summary(values) for name, values in ratios.items()}
-    return {"bare_seconds": summary(bare_seconds), "ratios": summaries, "rounds": rounds}
-
-
-def summary(values: Any) -> dict[str, float]:
-    return {name: float(getattr(np, name)(values)) for name in ("min", "median", "max")}
-
-
 def measure_steps(rounds: int) -> dict[str, Any]:
     X, y, s = make_data(N_SAMPLES)
     ours = {
@@ -109,26 +85,6 @@ def measure_prediction(rounds: int) -> dict[str, Any]:
     ours = {"predict_proba": lambda: model.predict_proba(X)}
     bare(), ours["predict_proba"]()
     return {"rows": N_PREDICT, **in_turns(bare, ours, 3 * rounds)}
-
-
-def _bytes(field: str) -> int:
-    """A figure of this process from Linux: VmRSS is its memory now, VmHWM the peak."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split(f"{field}:")[1].split()[0])
-
-
-def peak_growth(call: Callable[[], Any]) -> tuple[int, Any]:
-    """Bytes by which the memory of this process grows at most during a call, and its result."""
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _bytes("VmRSS")
-    result = call()
-    return _bytes("VmHWM") - before, result
-
-
-def in_fresh_process(function: Callable, *arguments: Any) -> Any:
-    """Call a function where nothing before it has left memory behind."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def _memory_of_fit(method: type, default: bool) -> float:
@@ -159,12 +115,12 @@ def measure_memory() -> dict[str, float]:
 
 
 def measure(part: str, rounds: int, n_files: int) -> dict[str, Any]:
-    from . import _speed_images as images  # which times with the functions of this file
-
     if part == "images":
-        return images.measure_images(rounds)
+        return measure_images(rounds)
     if part == "memory-of-files":
-        return images.measure_memory_of_files(n_files)
+        return measure_memory_of_files(n_files)
+    if part == "refit":
+        return measure_refit(rounds)
     return {
         "training": measure_steps(rounds),
         "prediction": measure_prediction(rounds),

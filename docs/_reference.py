@@ -1,4 +1,4 @@
-"""Write the reference pages from the package: every public name, and the registry of methods."""
+"""Write the reference pages from the package: every public name."""
 
 import inspect
 import re
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import gbmix_sklearn
-from gbmix_sklearn.estimators import METHODS
 
 #: module -> title of its section, in the order of the page
 SECTIONS = {
     "estimators": "Classifiers",
     "criteria": "Criteria for PyTorch loops",
+    "refit": "Refit of the last layer",
     "backbones": "Embedding",
     "metrics": "Metrics and scorers",
     "model_selection": "Splitting",
@@ -25,7 +25,6 @@ SECTIONS = {
 }
 #: names that are imported from their module, beside those of the top level
 FROM_MODULES = {
-    "criteria": ["CrossEntropyCriterion"],
     "metrics": [
         "GroupReport",
         "cell_accuracies",
@@ -33,16 +32,21 @@ FROM_MODULES = {
         "equalized_odds_difference",
     ],
     "export": ["export_onnx"],
-    "sampling": ["GroupBalancedSampler", "ShuffledSampler"],
+    "sampling": [
+        "GroupBalancedSampler",
+        "PairedSampler",
+        "RepeatedSampler",
+        "ShuffledSampler",
+        "SubsampledSampler",
+    ],
     "groups": ["Cells", "make_cells", "encode_attribute"],
 }
 
 
 def write(folder: Path) -> None:
-    """Write ``index.rst`` (all public names) and ``methods.rst`` (the registry)."""
+    """Write ``index.rst``: all public names."""
     folder.mkdir(exist_ok=True)
     _replace(folder / "index.rst", _index())
-    _replace(folder / "methods.rst", _methods())
 
 
 def skip_foreign(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
@@ -84,32 +88,6 @@ def _index() -> str:
             lines += [f".. py:data:: gbmix_sklearn.{name}", ""]
             lines += [f"   ``{values[name]!r}``, see :func:`~gbmix_sklearn.make_group_scorer`.", ""]
     return "\n".join(lines)
-
-
-def _methods() -> str:
-    lines = [
-        "Methods",
-        "=======",
-        "",
-        "All methods in ``gbmix_sklearn.estimators.METHODS``, which the common tests and the",
-        "benchmarks read as well.",
-        "",
-        ".. list-table::",
-        "   :header-rows: 1",
-        "   :widths: 12 24 64",
-        "",
-        "   * - Method",
-        "     - Classifier",
-        "     - What it does",
-    ]
-    for name, method in METHODS.items():
-        summary = inspect.getdoc(method).split("\n\n")[0].replace("\n", " ")
-        lines += [
-            f"   * - {name}",
-            f"     - :class:`~gbmix_sklearn.{method.__name__}`",
-            f"     - {summary}",
-        ]
-    return "\n".join([*lines, ""])
 
 
 def _is_scorer(value: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ._device import resolve_device
 from ._files import replace_file
 from .criteria import CrossEntropyCriterion
 from .exceptions import GBMixError
-from .refit import set_weights
+from .refit import Recipe, set_weights
 
 __all__ = ["load_model", "save_model"]
 
@@ -298,6 +299,8 @@ def _to_json(name: str, value: Any) -> Any:
         return None
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, Recipe):
+        return {"recipe": asdict(value)}
     if isinstance(value, sklearn.base.BaseEstimator):
         if getattr(sklearn.linear_model, type(value).__name__, None) is not type(value):
             raise TypeError(f"{name}={value!r} cannot be saved; pickle the classifier instead")
@@ -312,6 +315,8 @@ def _to_json(name: str, value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and "recipe" in value:
+        return Recipe(**{name: _from_json(part) for name, part in value["recipe"].items()})
     if isinstance(value, dict):
         return getattr(sklearn.linear_model, value["linear_model"])(**value["parameters"])
     return tuple(value) if isinstance(value, list) else value

@@ -17,6 +17,7 @@ from torch import nn
 
 from gbmix_sklearn import GBMixClassifier, GBMixError, load_model, persistence
 from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.refit import Recipe
 
 from .estimators.problems import images, method, problem
 
@@ -24,6 +25,7 @@ CONFIGURATIONS = {
     "linear": {},
     "hidden": {"hidden_units": (6, 4)},
     "refitted": {"hidden_units": [6], "refit": "logistic"},
+    "recipe": {"hidden_units": [6], "refit": Recipe(scaler="train", n_draws=3, C=(0.5, 0.1))},
     "ridge": {"refit": RidgeClassifier(alpha=2.0)},
     "linear model": {"refit": LogisticRegression(C=0.3, class_weight="balanced")},
     "stochastic": {"refit": SGDClassifier(loss="log_loss", random_state=1)},

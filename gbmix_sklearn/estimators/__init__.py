@@ -1,5 +1,6 @@
 """Classifiers: one contract, one small file for each family of methods."""
 
+from ._afr import AFRClassifier
 from ._balanced import RWGClassifier, SUBGClassifier
 from ._dfr import DFRClassifier
 from ._erm import ERMClassifier
@@ -21,6 +22,7 @@ METHODS = {
     "GroupDRO": GroupDROClassifier,
     "JTT": JTTClassifier,
     "LISA": LISAClassifier,
+    "AFR": AFRClassifier,
     "DFR": DFRClassifier,
     "GBMix": GBMixClassifier,
 }

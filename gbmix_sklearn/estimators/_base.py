@@ -17,7 +17,7 @@ from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning, SmallCellWarning
 from ..groups import Cells, no_attribute, take_groups
-from ..refit import linear_head, refit_head
+from ..refit import linear_head, refit_head, scaled_by_training, scaling_of
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -73,7 +73,9 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         self,
         z: np.ndarray,
         cells: Cells,
+        *,
         validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        scaling: tuple[np.ndarray, np.ndarray] | None,
         trained: LogisticRegression,
         rng: np.random.Generator,
     ) -> Any:
@@ -87,6 +89,8 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             Their cells.
         validation : tuple of (embeddings, class codes, cell codes), or None
             What chooses hyper-parameters.
+        scaling : tuple of (mean, scale), or None
+            Of the embeddings that were trained on, where a recipe wants it.
         trained : LogisticRegression
             The layer as it was trained.
         rng : numpy.random.Generator
@@ -99,7 +103,8 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             self.classes_,
             estimator=self._refit,
             validation=validation,
-            n_draws=10 if self.refit_on == "train" else 20,  # as DFR's authors do
+            scaling=scaling,
+            n_draws=10 if self.refit_on == "train" else None,  # as DFR's authors do
             rng=rng,
         )
 
@@ -216,13 +221,14 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         self.history_ = history_frame(
             self.net_.history, train.labels, None if valid is None else valid.labels
         )
+        trained_on = EvaluationSource(loaded.inputs, parts["train"], train)
         part = None
-        if self._refit is not None and self.refit_on == "validation":
-            part = valid
-        elif self._refit is not None:
-            rows = parts["train" if self.refit_on == "train" else "refit_fraction"]
-            part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
-        self._set_head(part, valid, seeds["refit"])
+        if self._refit is not None:
+            part = {"train": trained_on, "validation": valid}.get(self.refit_on)
+            if self.refit_on == "held_out":
+                rows = parts["refit_fraction"]
+                part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
+        self._set_head(trained_on, part, valid, seeds["refit"])
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
@@ -423,6 +429,7 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
 
     def _set_head(
         self,
+        train: EvaluationSource,
         part: EvaluationSource | None,
         valid: EvaluationSource | None,
         rng: np.random.Generator,
@@ -443,7 +450,13 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         chosen_on = None
         if valid is not None and valid is not part:
             chosen_on = (embed(valid), valid.samples.y, valid.samples.codes)
-        self.head_ = self._refit_head(embed(part), part.samples, chosen_on, trained, rng)
+        scaling = None
+        if scaled_by_training(self._refit):
+            scaling = scaling_of(embed(train))
+        z = embed(part)
+        self.head_ = self._refit_head(
+            z, part.samples, validation=chosen_on, scaling=scaling, trained=trained, rng=rng
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

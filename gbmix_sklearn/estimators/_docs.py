@@ -54,12 +54,14 @@ backbone : str or Module, default=None
         Epochs in which the learning rate rises, step by step, before the schedule begins.
     max_grad_norm : float, default=None
         Gradients that are longer are shortened to this Euclidean norm.
-    refit : {{"auto", "logistic"}}, None or linear classifier, default={refit!r}
-        Fit the last layer anew, on group-balanced draws of data that were set aside. "logistic" is
-        the recipe of DFR, with C chosen on the validation part; a scikit-learn classifier is fitted
-        as it is; None keeps the trained layer. "auto" is "logistic" where there is a backbone or a
-        hidden layer, and None where the last layer is the whole model: a refit would then discard
-        all of the training.
+    refit : {{{refits}}}, Recipe, None or linear classifier, default={refit!r}
+        Fit the last layer anew, on group-balanced draws. "logistic" is the recipe of DFR with the
+        details that did best in our study, C chosen on the validation part, "dfr" the recipe as
+        published, a :class:`~gbmix_sklearn.refit.Recipe` one of your own; a scikit-learn classifier
+        is fitted as it is; None keeps the trained layer. "auto" is "logistic" where there is a
+        backbone or a hidden layer, and None where the last layer is the whole model: a refit would
+        then discard all of the training. Where the data for it have a single class, the trained
+        layer is kept, with a warning.
     refit_on : {{"held_out", "validation", "train"}}, default={refit_on!r}
         The data of the refit: a part that is set aside and never trained on (the choice of GBMix's
         paper); the validation part, which also chooses the epoch, and whose halves choose C (the
@@ -145,6 +147,7 @@ def document(cls: T) -> T:
     defaults = {
         name: getattr(cls, name) for name in (field.name for field in fields(cls)) if name != "_"
     }
+    defaults["refits"] = ", ".join(f'"{name}"' for name in cls._refits)
     text = cls.__doc__.replace("<common parameters>", _PARAMETERS.format(**defaults))
     cls.__doc__ = text.replace("<common attributes>", _ATTRIBUTES)
     return cls

@@ -13,6 +13,8 @@ import torch
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from ..refit import RECIPES, Recipe
+
 __all__ = ["OPTIMIZERS", "RUN_PARAMETERS", "Parameters"]
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -76,6 +78,8 @@ class Parameters:
     random_state: Any = None
     verbose: int = 0
 
+    #: values of `refit` that are names
+    _refits: ClassVar[tuple[str, ...]] = ("auto", *RECIPES)
     #: whether the method makes no sense for matrices
     _images_only: ClassVar[bool] = False
 
@@ -96,7 +100,7 @@ class Parameters:
         "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
         "warmup_epochs": [Interval(Real, 0, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "refit": [StrOptions({"auto", "logistic"}), HasMethods("fit"), None],
+        "refit": [StrOptions(set(_refits)), Recipe, HasMethods("fit"), None],
         "refit_on": [StrOptions({"held_out", "validation", "train"})],
         "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -136,11 +140,12 @@ class Parameters:
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"
             )
-        if not (self._refit is None or isinstance(self._refit, str)) and (
+        if not (self._refit is None or isinstance(self._refit, str | Recipe)) and (
             isinstance(self._refit, type) or not is_classifier(self._refit)
         ):
+            names = ", ".join(map(repr, self._refits))
             raise TypeError(
-                "refit must be 'auto', 'logistic', None or a linear scikit-learn classifier, such "
+                f"refit must be {names}, a Recipe, None or a linear scikit-learn classifier, such "
                 f"as RidgeClassifier(), got {self._refit!r}"
             )
         if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):

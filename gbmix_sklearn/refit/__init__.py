@@ -1,13 +1,22 @@
-"""Last-layer refit on group-balanced held-out data."""
+"""Last-layer refit on held-out data."""
 
-from ._balanced import check_refit_classes, refit_head
+from ._afr import afr_head
+from ._balanced import check_refit_classes, refit_head, scaling_of
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
+from ._meta import LastLayerRefit
+from ._recipe import RECIPES, Recipe, scaled_by_training
 
 __all__ = [
+    "LastLayerRefit",
+    "RECIPES",
+    "Recipe",
+    "afr_head",
     "check_refit_classes",
     "linear_decision",
     "linear_head",
     "linear_probabilities",
     "refit_head",
+    "scaled_by_training",
+    "scaling_of",
     "set_weights",
 ]

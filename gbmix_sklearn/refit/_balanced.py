@@ -1,7 +1,8 @@
 """Deep feature reweighting: a new last layer from group-balanced data.
 
 Kirichenko et al., "Last Layer Re-Training is Sufficient for Robustness to Spurious Correlations",
-ICLR 2023, https://arxiv.org/abs/2204.02937
+ICLR 2023, https://arxiv.org/abs/2204.02937, whose code is
+https://github.com/PolinaKirichenko/deep_feature_reweighting
 """
 
 from __future__ import annotations
@@ -10,18 +11,14 @@ import warnings
 from typing import Any
 
 import numpy as np
-import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.fixes import parse_version
 
-from ._linear import linear_decision, set_weights
+from ._linear import linear_predict, set_weights
+from ._recipe import Recipe, find_recipe
 
-__all__ = ["DFR_C", "check_refit_classes", "refit_head"]
-
-#: the grid of the paper's code, in the order in which ties are decided
-DFR_C = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+__all__ = ["check_refit_classes", "halves", "refit_head", "scaling_of", "worst_group"]
 
 #: the intercept of a class without refit samples: never predicted, and finite
 _NEVER = -1e9
@@ -45,6 +42,25 @@ def check_refit_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return present
 
 
+def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every feature.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_features)
+        Embeddings.
+
+    Returns
+    -------
+    tuple of (mean, scale)
+        Each of shape (n_features,), in the type of `z`; the scale of a constant feature is 1.
+    """
+    mean = z.mean(axis=0, dtype=np.float64).astype(z.dtype)
+    scale = z.std(axis=0, dtype=np.float64).astype(z.dtype)
+    scale[scale == 0] = 1
+    return mean, scale
+
+
 def refit_head(
     z: np.ndarray,
     y: np.ndarray,
@@ -53,7 +69,8 @@ def refit_head(
     *,
     estimator: Any = "logistic",
     validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-    n_draws: int = 20,
+    scaling: tuple[np.ndarray, np.ndarray] | None = None,
+    n_draws: int | None = None,
     rng: np.random.Generator,
 ) -> Any:
     """Fit a linear classifier on balanced draws of embeddings.
@@ -69,14 +86,17 @@ def refit_head(
         Class codes and cell numbers.
     classes : ndarray of shape (n_classes,)
         The labels that the codes stand for.
-    estimator : "logistic" or estimator, default="logistic"
-        "logistic" is the paper's recipe: L1-penalised logistic regression, C by worst-group
-        accuracy. Anything else is a linear scikit-learn classifier, fitted as it is.
+    estimator : {"logistic", "dfr"}, Recipe or classifier, default="logistic"
+        L1-penalised logistic regression, C by worst-group accuracy: a recipe or its name. Anything
+        else is a linear scikit-learn classifier, fitted as it is.
     validation : tuple of (z, y, cells), default=None
         Data that choose C; None takes one half of each cell to fit and the other to choose. The
         final fits use all of `z` in either case.
-    n_draws : int, default=20
-        Balanced draws to average.
+    scaling : tuple of (mean, scale), default=None
+        From :func:`scaling_of` other embeddings, which a recipe with ``scaler="train"`` wants; None
+        takes it from `z`.
+    n_draws : int, default=None
+        Balanced draws to average; None is what the recipe says, 20 for a classifier.
     rng : numpy.random.Generator
         Draws the samples.
 
@@ -91,36 +111,55 @@ def refit_head(
         If fewer than two classes have samples.
     TypeError
         If `estimator` is not linear (has no `coef_` after fitting).
+
+    Notes
+    -----
+    What the authors' code does (``dfr_evaluate_spurious.py``): C is chosen on one random half of
+    the validation data, for fits on a single balanced draw from the other half, the same for every
+    C, standardised by itself. The final fits are 20 balanced draws from all the validation data,
+    standardised by the training data, and the coefficients and intercepts of these are averaged.
+    DFR-Tr standardises everything by the training data, chooses C on the validation data (at most
+    20 iterations of liblinear) and averages 10 draws. The intercept is penalised.
+
+    Here the halves are those of every cell, and choice and final fits have one scaling.
     """
     present = check_refit_classes(y, classes)
-    mean = z.mean(axis=0, dtype=np.float64).astype(z.dtype)
-    scale = z.std(axis=0, dtype=np.float64).astype(z.dtype)
-    scale[scale == 0] = 1
+    mean, scale = scaling_of(z) if scaling is None else scaling
     everyone = np.arange(len(z))
 
-    def fit(model: Any, pool: np.ndarray) -> Any:
+    def draw_from(pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         draw = _balanced_draw(pool, cells, rng)
+        scaled = z[draw]
+        scaled -= mean
+        scaled /= scale
+        return scaled, y[draw]
+
+    def fit(model: Any, samples: tuple[np.ndarray, np.ndarray]) -> Any:
         with warnings.catch_warnings():  # a mean of many fits: none has to be exact
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return clone(model).fit((z[draw] - mean) / scale, y[draw])
+            return clone(model).fit(*samples)
 
-    if not isinstance(estimator, str) and estimator.get_params().get("random_state", 0) is None:
-        estimator = clone(estimator).set_params(random_state=int(rng.integers(2**31)))
-    if isinstance(estimator, str):
+    recipe = find_recipe(estimator)
+    if recipe is not None:
         pool = everyone
         if validation is None:
-            pool, other = _halves(cells, rng)
+            pool, other = halves(cells, rng)
             validation = (z[other], y[other], cells[other])
         z_val = (validation[0] - mean) / scale
+        samples = draw_from(pool)  # one for all, so that C is all they differ in
         best = (-1.0, 0.0)
-        for c in DFR_C:
-            candidate = _logistic(c, len(present))
-            accuracy = _worst_group(fit(candidate, pool), z_val, *validation[1:])
+        for c in recipe.C:
+            model = fit(recipe.model(c, len(present)), samples)
+            accuracy = worst_group(linear_predict(model, z_val), *validation[1:])
             if accuracy > best[0]:
                 best = (accuracy, c)
-        estimator = _logistic(best[1], len(present))
+        estimator = recipe.model(best[1], len(present))
+    elif estimator.get_params().get("random_state", 0) is None:
+        estimator = clone(estimator).set_params(random_state=int(rng.integers(2**31)))
 
-    fitted = [fit(estimator, everyone) for _ in range(n_draws)]
+    if n_draws is None:
+        n_draws = (recipe or Recipe()).n_draws
+    fitted = [fit(estimator, draw_from(everyone)) for _ in range(n_draws)]
     head = fitted[-1]
     if not (hasattr(head, "coef_") and hasattr(head, "intercept_")):
         raise TypeError(
@@ -146,7 +185,7 @@ def _balanced_draw(pool: np.ndarray, cells: np.ndarray, rng: np.random.Generator
     return order[(start[:, None] + np.arange(counts.min())).ravel()]
 
 
-def _halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two halves of each cell; a cell of one sample is in both."""
     shuffled = rng.permutation(len(cells))
     order = shuffled[np.argsort(cells[shuffled], kind="stable")]
@@ -156,10 +195,9 @@ def _halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     return order[place < (size + 1) // 2], order[(place >= size // 2) | (size == 1)]
 
 
-def _worst_group(model: Any, z: np.ndarray, y: np.ndarray, cells: np.ndarray) -> float:
-    decision = linear_decision(model, z)
-    codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(int)
-    hits = np.bincount(cells, weights=model.classes_[codes] == y)
+def worst_group(predicted: np.ndarray, y: np.ndarray, cells: np.ndarray) -> float:
+    """Accuracy of the worst cell that has samples."""
+    hits = np.bincount(cells, weights=predicted == y)
     counts = np.bincount(cells)
     return float((hits[counts > 0] / counts[counts > 0]).min())
 
@@ -173,25 +211,3 @@ def _with_absent_classes(
     biases = np.full(n_classes, _NEVER)
     rows[present], biases[present] = coef, intercept
     return rows, biases
-
-
-def _l1_logistic(c: float) -> LogisticRegression:
-    if parse_version(sklearn.__version__) >= parse_version("1.8"):
-        return LogisticRegression(C=c, solver="liblinear", l1_ratio=1.0, random_state=0)
-    return LogisticRegression(C=c, solver="liblinear", penalty="l1", random_state=0)
-
-
-class _OneVsRestLogistic(LogisticRegression):
-    """The paper's L1 logistic regression for more than two classes, which liblinear refuses."""
-
-    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any = None) -> Any:
-        self.classes_ = np.unique(y)
-        rows = [_l1_logistic(self.C).fit(X, y == label, sample_weight) for label in self.classes_]
-        self.coef_ = np.vstack([row.coef_ for row in rows])
-        self.intercept_ = np.hstack([row.intercept_ for row in rows])
-        self.n_iter_ = np.hstack([row.n_iter_ for row in rows])
-        return self
-
-
-def _logistic(c: float, n_classes: int) -> LogisticRegression:
-    return _l1_logistic(c) if n_classes == 2 else _OneVsRestLogistic(C=c, solver="liblinear")

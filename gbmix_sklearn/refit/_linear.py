@@ -10,7 +10,14 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
 from sklearn.preprocessing import LabelBinarizer
 
-__all__ = ["linear_decision", "linear_head", "linear_probabilities", "set_weights"]
+__all__ = [
+    "head_probabilities",
+    "linear_decision",
+    "linear_head",
+    "linear_predict",
+    "linear_probabilities",
+    "set_weights",
+]
 
 
 def set_weights(head: Any, coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray) -> Any:
@@ -84,3 +91,17 @@ def linear_probabilities(decision: np.ndarray) -> np.ndarray:
         positive = expit(decision)
         return np.column_stack([1 - positive, positive])
     return softmax(decision, axis=1)
+
+
+def linear_predict(head: Any, z: np.ndarray) -> np.ndarray:
+    """Labels by the sign, or the largest, of the decision function."""
+    decision = linear_decision(head, z)
+    codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
+    return head.classes_[codes]
+
+
+def head_probabilities(head: Any, z: np.ndarray) -> np.ndarray:
+    """Class probabilities of any linear head that knows them."""
+    if isinstance(head, LogisticRegression):
+        return linear_probabilities(linear_decision(head, z))
+    return head.predict_proba(z)

@@ -20,6 +20,7 @@ from gbmix_sklearn import (
     worst_group_accuracy_score,
 )
 from gbmix_sklearn.estimators import METHODS, _base, _training
+from gbmix_sklearn.refit import Recipe
 
 from .problems import FAST, method, problem
 
@@ -78,6 +79,7 @@ def seen(monkeypatch):
         rows["refit"] = z
         rows["refit_validation"] = options["validation"]
         rows["refit_draws"] = options["n_draws"]
+        rows["refit_scaling"] = options["scaling"]
         return real(z, y, cells, classes, **options)
 
     real, real_source = _base.refit_head, _base.GroupClassifier._evaluation_source
@@ -130,7 +132,7 @@ def test_a_refit_on_validation_data_takes_all_of_them_and_nothing_else(seen):
     assert len(seen["valid"]) == 80
     assert len(seen["train"]) == 320
     assert seen["refit_validation"] is None  # its halves choose
-    assert seen["refit_draws"] == 20
+    assert seen["refit_draws"] is None  # as many as the recipe says
 
     given = slice(0, 100)
     model = method("GBMix", refit="logistic", refit_on="validation")
@@ -146,6 +148,18 @@ def test_a_refit_on_training_data_chooses_on_validation_data(seen):
     assert len(seen["train"]) == 320
     assert rows_of(X, seen["refit_validation"][0]) == seen["valid"]
     assert seen["refit_draws"] == 10
+
+
+@pytest.mark.parametrize("refit", ["dfr", Recipe(scaler="train")])
+def test_a_recipe_may_want_the_scale_of_the_training_data(seen, refit):
+    X, y, s = problem(400)
+    method("GBMix", refit=refit).fit(X, y, s)
+    train = X[sorted(seen["train"])]
+    mean, scale = seen["refit_scaling"]
+    assert mean == pytest.approx(train.mean(0), rel=1e-5)
+    assert scale == pytest.approx(train.std(0), rel=1e-5)
+    method("GBMix", refit="logistic").fit(X, y, s)
+    assert seen["refit_scaling"] is None
 
 
 def test_a_refit_on_validation_data_needs_some():

@@ -9,12 +9,17 @@ from sklearn.preprocessing import StandardScaler
 from gbmix_sklearn.groups import make_cells
 from gbmix_sklearn.metrics import worst_group_accuracy_score
 from gbmix_sklearn.refit import (
+    RECIPES,
+    Recipe,
     _balanced,
     linear_decision,
     linear_head,
     linear_probabilities,
     refit_head,
+    scaled_by_training,
+    scaling_of,
 )
+from gbmix_sklearn.refit._recipe import DFR_C
 
 CLASSES = np.array(["x", "y", "z"])
 
@@ -100,9 +105,9 @@ def scores_of(z, y, cells, validation, seed=0):
     mean, std = z.mean(0), z.std(0)
     pool = np.arange(len(z))
     z_val, y_val, cells_val = validation
-    for c in _balanced.DFR_C:
-        drawn = _balanced._balanced_draw(pool, cells, rng)
-        model = _balanced._logistic(c, 2).fit((z[drawn] - mean) / std, y[drawn])
+    drawn = _balanced._balanced_draw(pool, cells, rng)
+    for c in DFR_C:
+        model = Recipe().model(c, 2).fit((z[drawn] - mean) / std, y[drawn])
         predicted = model.predict((z_val - mean) / std)
         scores.append(worst_group_accuracy_score(y_val, predicted, groups=cells_val))
     return scores
@@ -115,7 +120,7 @@ def test_c_is_the_best_for_the_worst_group_on_validation(seed):
     head = refit_head(z, y, cells, CLASSES[:2], validation=validation, rng=np.random.default_rng(0))
     scores = scores_of(z, y, cells, validation)
     best = scores.index(max(scores))  # the first of equals, which is the largest
-    assert _balanced.DFR_C[best] == head.C
+    assert DFR_C[best] == head.C
     assert len(set(scores)) > 1
 
 
@@ -124,12 +129,12 @@ def test_ties_go_to_the_larger_c():
     z[:, 0] = 100 * y  # so easy that most of them are perfect
     head = refit_head(z, y, cells, CLASSES[:2], validation=(z, y, cells), rng=generator())
     assert head.C == 1.0
-    assert list(_balanced.DFR_C) == sorted(_balanced.DFR_C, reverse=True)
+    assert list(DFR_C) == sorted(DFR_C, reverse=True)
 
 
 def test_without_validation_the_halves_of_each_cell_choose():
     cells = np.repeat([0, 1, 2, 3], [10, 7, 2, 1])
-    fit, other = _balanced._halves(cells, generator())
+    fit, other = _balanced.halves(cells, generator())
     assert np.bincount(cells[fit]).tolist() == [5, 4, 1, 1]
     assert np.bincount(cells[other]).tolist() == [5, 4, 1, 1]
     assert set(fit) | set(other) == set(range(20))
@@ -207,6 +212,61 @@ def test_the_generator_decides_alone(estimator):
     assert fit(0) == fit(0)
     assert fit(0) != fit(1)
     assert not hasattr(estimator, "coef_")
+
+
+def test_the_published_recipe_is_known_by_name():
+    published = Recipe(scaler="train", intercept_scaling=1, n_draws=20, C=DFR_C)
+    assert RECIPES["dfr"] == published
+    assert RECIPES["logistic"] == Recipe()
+    assert DFR_C == (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+    assert scaled_by_training("dfr")
+    for refit in ("afr", None, Recipe(), RidgeClassifier()):
+        assert not scaled_by_training(refit)
+
+
+def test_the_scaling_may_be_that_of_other_data():
+    z, y, cells = held_out()
+    other = 3 * held_out(seed=5)[0] + 20
+    options = {"estimator": LogisticRegression(C=0.1), "n_draws": 1, "rng": generator()}
+    head = refit_head(z, y, cells, CLASSES[:2], scaling=scaling_of(other), **options)
+    scaler = StandardScaler().fit(other)
+    by_hand = LogisticRegression(C=0.1).fit(scaler.transform(z), CLASSES[y])
+    expected = by_hand.decision_function(scaler.transform(z))
+    assert head.decision_function(z) == pytest.approx(expected, abs=2e-3)
+    with_own = refit_head(z, y, cells, CLASSES[:2], **options)
+    assert abs(with_own.decision_function(z) - expected).max() > 0.1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(("intercept_scaling", "free"), [(1, False), (100, True)])
+def test_an_intercept_that_is_not_penalised_gives_the_classes_their_shares(
+    n_classes, intercept_scaling, free
+):
+    """Its gradient is zero: probabilities sum up to the number of samples of the class."""
+    z, y, _ = held_out(n_classes=n_classes)
+    shifted = (scaling_of(z)[0] + 3 * scaling_of(z)[1], scaling_of(z)[1])
+    recipe = Recipe(C=(0.05,), n_draws=1, intercept_scaling=intercept_scaling)
+    head = refit_head(
+        z, y, y, CLASSES[:n_classes], estimator=recipe, scaling=shifted, rng=generator()
+    )
+    rows = 1 / (1 + np.exp(-linear_decision(head, z).reshape(len(z), -1)))
+    share = np.mean(y == (1 if n_classes == 2 else 0))
+    assert bool(abs(rows[:, 0].mean() - share) < 2e-3) is free
+
+
+@pytest.mark.parametrize(
+    ("estimator", "given", "drawn"),
+    [(Recipe(n_draws=3), None, 3), (Recipe(n_draws=3), 2, 2), (Spy(), None, 20), (Spy(), 4, 4)],
+    ids=str,
+)
+def test_the_recipe_says_how_many_draws_unless_told_otherwise(monkeypatch, estimator, given, drawn):
+    monkeypatch.setattr(Recipe, "model", lambda self, c, n_classes: Spy(C=c))
+    z, y, cells = held_out(counts=[50, 20, 30, 90])
+    refit_head(z, y, cells, CLASSES[:2], estimator=estimator, n_draws=given, rng=generator())
+    choosing = len(DFR_C) if isinstance(estimator, Recipe) else 0
+    assert len(Spy.fits) == choosing + drawn
+    for X, _ in Spy.fits[:choosing]:  # one draw for all, so that C is all they differ in
+        assert np.array_equal(X, Spy.fits[0][0])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -1,0 +1,477 @@
+"""The refit of the last layer, behind any fitted classifier."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
+from ..groups import (
+    Cells,
+    check_group_columns,
+    encode_attribute,
+    encode_target,
+    no_attribute,
+    take_groups,
+)
+from ._balanced import refit_head
+from ._linear import head_probabilities, linear_decision, linear_predict
+from ._recipe import RECIPES, Recipe
+
+__all__ = ["LastLayerRefit"]
+
+
+def _knows_probabilities(estimator: LastLayerRefit) -> bool:
+    head = getattr(estimator, "head_", estimator.recipe)
+    return isinstance(head, str | Recipe) or hasattr(head, "predict_proba")
+
+
+class LastLayerRefit(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
+    """Replace the last layer of a fitted classifier by one fitted on group-balanced data.
+
+    The classifier is left as it is: its embeddings of held-out data are computed, and a linear
+    classifier is fitted on group-balanced draws of them (deep feature reweighting). It may know
+    other classes than these data have.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier. Its embeddings are what its ``transform`` gives; of a Pipeline whose
+        last step has none, what the steps before the last give. It is neither copied nor changed,
+        and stays fitted in copies that a search makes.
+    embed : callable, default=None
+        Maps X to an array of shape (n_samples, n_embedding), for every other classifier, such as
+        ``lambda X: numpy.tanh(X @ mlp.coefs_[0] + mlp.intercepts_[0])``.
+    recipe : {"logistic", "dfr"}, Recipe or linear classifier, default="logistic"
+        L1-penalised logistic regression with the intercept and scaler of our choice ("logistic") or
+        as published ("dfr"; there are no training data here, whose scale it would take), or a
+        linear classifier of scikit-learn, fitted as it is.
+    group_columns : str or list of str, default=None
+        Columns of a DataFrame X that hold the sensitive attributes. Those that `estimator` was not
+        fitted with are taken out for it; they may be absent when predicting.
+    random_state : int, RandomState or None, default=None
+        Seed of the draws.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    head_ : LogisticRegression or the classifier given as `recipe`
+        The new last layer, a linear classifier on the embeddings.
+    group_table_ : DataFrame
+        Count and share of each cell in the data of the refit.
+    n_features_in_ : int
+        Features that `estimator` has seen, where it knows.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where it knows them.
+
+    See Also
+    --------
+    DFRClassifier : Training and refit in one.
+
+    References
+    ----------
+    Kirichenko, Izmailov and Wilson, "Last Layer Re-Training is Sufficient for Robustness to
+    Spurious Correlations", ICLR 2023, https://arxiv.org/abs/2204.02937
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from gbmix_sklearn import LastLayerRefit, worst_group_accuracy_score
+    >>> rng = np.random.default_rng(0)
+    >>> y, s = rng.integers(2, size=(2, 800))
+    >>> X = rng.normal(size=(800, 5)) + 3 * y[:, None] * [1, 1, 0, 0, 0] + s[:, None]
+    >>> trained = make_pipeline(StandardScaler(), SGDClassifier()).fit(X[:400], y[:400])
+    >>> model = LastLayerRefit(trained, random_state=0)
+    >>> model = model.fit(X[400:], y[400:], groups=s[400:])
+    >>> worst_group_accuracy_score(y, model.predict(X), groups=s) > 0.8
+    True
+    """
+
+    # routes groups to fit without asking the user to request them
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",
+        "embed": [callable, None],
+        "recipe": [StrOptions(set(RECIPES)), Recipe, HasMethods("fit")],
+        "group_columns": "no_validation",
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        embed: Callable[[Any], np.ndarray] | None = None,
+        recipe: Any = "logistic",
+        group_columns: Any = None,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.embed = embed
+        self.recipe = recipe
+        self.group_columns = group_columns
+        self.random_state = random_state
+
+    # --------------------------------------------------- the fitted classifier stays what it is
+
+    def __sklearn_clone__(self) -> LastLayerRefit:
+        twin = type(self)(
+            **{
+                name: value if name in ("estimator", "embed") else clone(value, safe=False)
+                for name, value in self.get_params(deep=False).items()
+            }
+        )
+        for name in ("_metadata_request", "_sklearn_output_config"):
+            if name in vars(self):
+                setattr(twin, name, copy.deepcopy(getattr(self, name)))
+        return twin
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters; those of the fitted classifier are none of them.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of a classifier given as `recipe`.
+
+        Returns
+        -------
+        dict
+            Names and values.
+        """
+        params = super().get_params(deep)
+        return {name: value for name, value in params.items() if not name.startswith("estimator__")}
+
+    def set_params(self, **params: Any) -> LastLayerRefit:
+        """Set parameters, but none of the fitted classifier.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self
+            The estimator.
+        """
+        nested = sorted(name for name in params if name.startswith("estimator__"))
+        if nested:
+            raise ValueError(
+                f"{', '.join(nested)}: the classifier is fitted already, and is not fitted again "
+                "with other parameters. Search over them before the refit"
+            )
+        return super().set_params(**params)
+
+    # ------------------------------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        groups_val: Any = None,
+    ) -> LastLayerRefit:
+        """Fit the last layer.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Held-out data: the classifier must not have been trained on them.
+        y : array-like of shape (n_samples,)
+            Class labels of any kind.
+        groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
+            The sensitive attribute, as for the classifiers; needed unless `group_columns` is set.
+        X_val, y_val : array-like, default=None
+            Data that choose C; None takes one half of each cell of X for that, the other to fit.
+        groups_val : array-like, default=None
+            Their sensitive attribute. Without it the worst class chooses.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        MissingGroupsError
+            If there are no groups.
+        TypeError
+            If there is no way to the embeddings of the classifier.
+        ValueError
+            If data, groups or parameters cannot be used.
+        """
+        self._validate_params()
+        self._check_parameters()
+        groups = take_groups(X, groups, self.group_columns)
+        if groups is None:
+            raise MissingGroupsError(
+                "LastLayerRefit needs groups: give them to fit (in a Pipeline: "
+                "stepname__groups=...; in a search call "
+                "sklearn.set_config(enable_metadata_routing=True) first), or name the sensitive "
+                "columns of a DataFrame X with group_columns=..."
+            )
+        classes, cells = self._cells_of(X, y, groups)
+        validation = self._check_validation(X_val, y_val, groups_val, classes)
+        self.classes_ = classes
+        self.group_table_ = cells.table
+        chosen_on = None
+        if validation is not None:
+            chosen_on = (self._embed(X_val), validation.y, validation.codes)
+        self.head_ = refit_head(
+            self._embed(X),
+            cells.y,
+            cells.codes,
+            self.classes_,
+            estimator=self.recipe,
+            validation=chosen_on,
+            rng=self._generator(),
+        )
+        self._n_features_out = self.head_.coef_.shape[1]
+        return self
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.recipe, str | Recipe) and not is_classifier(self.recipe):
+            raise TypeError(
+                f"recipe must be {', '.join(map(repr, RECIPES))}, a Recipe or a linear "
+                f"scikit-learn classifier, such as RidgeClassifier(), got {self.recipe!r}"
+            )
+        self._way_to_embeddings()
+        if not hasattr(self.estimator, "fit"):
+            return  # not scikit-learn's: `embed` knows how to use it
+        try:
+            check_is_fitted(self.estimator)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"LastLayerRefit replaces the last layer of a fitted classifier, and this "
+                f"{type(self.estimator).__name__} is not fitted: call its fit first, on other data "
+                "than those of the refit"
+            ) from error
+
+    def _cells_of(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, Cells]:
+        if y is None:
+            raise ValueError("LastLayerRefit requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        encode_target(y)  # says which label is missing
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y has one class, {classes[0]}: a classifier needs at least two")
+        cells = Cells(codes.astype(np.int64), list(classes), encode_attribute(groups, len(y)))
+        if cells.group_determines_class:
+            raise GroupsError(
+                "every value of groups has samples of one class only. Give the sensitive attribute "
+                "itself (such as 'sex'), not the combination of class and attribute"
+            )
+        return classes, cells
+
+    def _check_validation(self, X: Any, y: Any, groups: Any, classes: np.ndarray) -> Cells | None:
+        if X is None:
+            if y is not None or groups is not None:
+                raise ValueError("y_val and groups_val need X_val")
+            return None
+        if y is None:
+            raise ValueError("X_val needs y_val, its labels")
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        unknown = np.setdiff1d(y, classes)
+        if len(unknown):
+            raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
+        if groups is None and self.group_columns is not None:
+            groups = take_groups(X, None, self.group_columns)
+        if groups is None:
+            warnings.warn(
+                "X_val came without groups_val: the worst class, not the worst group, chooses C. "
+                "Give groups_val as well",
+                MissingGroupsWarning,
+                stacklevel=3,
+            )
+            attribute = no_attribute(len(y))
+        else:
+            attribute = encode_attribute(groups, len(y), name="groups_val", of="X_val")
+        return Cells(np.searchsorted(classes, y).astype(np.int64), list(classes), attribute)
+
+    def _generator(self) -> np.random.Generator:
+        seed = self.random_state
+        if isinstance(seed, np.random.RandomState):
+            seed = seed.randint(2**31 - 1)
+        return np.random.default_rng(seed)
+
+    # ----------------------------------------------------------------------------- embeddings
+
+    def _way_to_embeddings(self) -> Callable[[Any], Any]:
+        if self.embed is not None:
+            return self.embed
+        if hasattr(self.estimator, "transform"):
+            return self.estimator.transform
+        if isinstance(self.estimator, Pipeline) and len(self.estimator) > 1:
+            return self.estimator[:-1].transform
+        raise TypeError(
+            f"LastLayerRefit finds no embeddings in this {type(self.estimator).__name__}. Give a "
+            "classifier with a transform method, as those of gbmix_sklearn have; a Pipeline, whose "
+            "steps before the last compute them; or embed=..., a callable that maps X to an array "
+            "of shape (n_samples, n_embedding)"
+        )
+
+    def _embed(self, X: Any) -> np.ndarray:
+        X = self._without_group_columns(X)
+        z = check_array(
+            self._way_to_embeddings()(X),
+            dtype=[np.float32, np.float64],
+            input_name="the embeddings of X",
+            estimator=self,
+        )
+        check_consistent_length(X, z)
+        return z
+
+    def _without_group_columns(self, X: Any) -> Any:
+        if self.group_columns is None or not isinstance(X, pd.DataFrame):
+            return X
+        columns = check_group_columns(self.group_columns)
+        columns = columns if isinstance(columns, list) else [columns]
+        wanted = getattr(self.estimator, "feature_names_in_", ())
+        unwanted = [column for column in columns if column not in wanted]
+        return X.drop(columns=unwanted, errors="ignore")
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the embeddings that the head works on.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_embedding)
+            The classifier's own.
+        """
+        check_is_fitted(self, "head_")
+        return self._embed(X)
+
+    # ------------------------------------------------------------------------------ prediction
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the score of the second, as scikit-learn has it.
+        """
+        return linear_decision(self._head(), self._embed(X))
+
+    @available_if(_knows_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Compute class probabilities.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return head_probabilities(self._head(), self._embed(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels from `classes_`.
+        """
+        return linear_predict(self._head(), self._embed(X))
+
+    def group_report(self, X: Any, y: Any, groups: Any = None) -> pd.DataFrame:
+        """Report the accuracy of every cell.
+
+        Parameters
+        ----------
+        X : array-like, or whatever the classifier takes
+            Samples.
+        y : array-like of shape (n_samples,)
+            Their classes.
+        groups : array-like, default=None
+            Sensitive attributes; not needed where `group_columns` finds them in X.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`gbmix_sklearn.group_report`.
+        """
+        from ..metrics import group_report
+
+        if groups is None:
+            groups = take_groups(X, None, self.group_columns)
+        return group_report(y, self.predict(X), groups=groups)
+
+    def _head(self) -> Any:
+        check_is_fitted(self, "head_")
+        return self.head_
+
+    # ------------------------------------------------------------------- what scikit-learn asks
+
+    @property
+    def n_features_in_(self) -> int:
+        """Features that the classifier has seen."""
+        return self.estimator.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the features that the classifier has seen."""
+        return self.estimator.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            tags.input_tags = self.estimator.__sklearn_tags__().input_tags
+        return tags
