@@ -11,13 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression
 
 from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
-from ..exceptions import GroupsError, MissingGroupsWarning, SmallCellWarning
+from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
-from ..refit import linear_head, refit_head, scaled_by_training, scaling_of
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -28,7 +26,6 @@ from ..training import (
     Network,
     Progress,
     Sampler,
-    embed_in_batches,
     fingerprint,
     hidden_layers,
 )
@@ -36,16 +33,16 @@ from ._array_backbone import ArrayBackbone
 from ._history import history_frame
 from ._image_backbone import ImageBackbone
 from ._inputs import Validation
-from ._parameters import OPTIMIZERS, RUN_PARAMETERS, Parameters
+from ._last_layer import LastLayer
+from ._parameters import OPTIMIZERS, RUN_PARAMETERS
 from ._parts import keep, set_aside
-from ._prediction import Prediction
 from ._training import Training
 
 __all__ = ["GroupClassifier"]
 
 
 @dataclass(eq=False, repr=False)
-class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
+class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
 
     # routes groups to fit without asking the user to request them
@@ -68,45 +65,6 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
         """Train; methods of several stages have more to do here."""
         criterion = self._make_criterion(training.cells)
         return training.run(criterion, self._make_sampler(training.cells, training.rng))
-
-    def _refit_head(
-        self,
-        z: np.ndarray,
-        cells: Cells,
-        *,
-        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
-        scaling: tuple[np.ndarray, np.ndarray] | None,
-        trained: LogisticRegression,
-        rng: np.random.Generator,
-    ) -> Any:
-        """Fit the last layer anew.
-
-        Parameters
-        ----------
-        z : ndarray of shape (n_samples, n_embedding)
-            Embeddings to fit it on.
-        cells : Cells
-            Their cells.
-        validation : tuple of (embeddings, class codes, cell codes), or None
-            What chooses hyper-parameters.
-        scaling : tuple of (mean, scale), or None
-            Of the embeddings that were trained on, where a recipe wants it.
-        trained : LogisticRegression
-            The layer as it was trained.
-        rng : numpy.random.Generator
-            Draws samples.
-        """
-        return refit_head(
-            z,
-            cells.y,
-            cells.codes,
-            self.classes_,
-            estimator=self._refit,
-            validation=validation,
-            scaling=scaling,
-            n_draws=10 if self.refit_on == "train" else None,  # as DFR's authors do
-            rng=rng,
-        )
 
     # ------------------------------------------------------------------ fit
 
@@ -187,6 +145,7 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             self.__dict__.pop(name, None)
         seeds = self._seeds()
         parts = self._divide(cells, validation, seeds["parts"])
+        self._check_refit_part(cells, parts, validation)  # before hours of training, not after
         device = resolve_device(self.device)
         forked = [device.index or 0] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked):
@@ -196,6 +155,7 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             self.skipped_ = loaded.broken
             if loaded.broken:
                 cells, parts = keep(loaded.rows, cells, parts)
+                self._check_refit_part(cells, parts, validation)
             train = cells.take(parts["train"])
             self.group_table_ = train.table
             network = self._make_network(loaded.inputs, device)
@@ -241,34 +201,7 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             fractions["validation_fraction"] = self.validation_fraction
         if self._refit is not None and self.refit_on == "held_out":
             fractions["refit_fraction"] = self.refit_fraction
-        parts = set_aside(cells, fractions, rng)
-        if self._refit is not None and self.refit_on != "train":
-            self._check_refit_part(cells, parts, validation)  # before hours of training, not after
-        return parts
-
-    def _check_refit_part(
-        self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
-    ) -> None:
-        """Say where there is too little to refit the last layer on."""
-        if self.refit_on == "held_out":
-            y = cells.y[parts["refit_fraction"]]
-        elif validation is not None:
-            y = validation.codes
-        elif "validation_fraction" in parts:
-            y = cells.y[parts["validation_fraction"]]
-        else:
-            raise ValueError(
-                "refit_on='validation' needs validation data: set validation_fraction, or give "
-                "X_val to fit"
-            )
-        if len(np.unique(y)) < 2:
-            warnings.warn(
-                f"the last layer is not refitted: of the {len(y)} sample(s) for that, none are of "
-                "a second class. Give more data, or raise "
-                + ("refit_fraction" if self.refit_on == "held_out" else "validation_fraction"),
-                SmallCellWarning,
-                stacklevel=4,
-            )
+        return set_aside(cells, fractions, rng)
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):
@@ -426,37 +359,6 @@ class GroupClassifier(Parameters, Prediction, ClassifierMixin, BaseEstimator):
             compile=self.compile,
             **options,
         ).initialize()
-
-    def _set_head(
-        self,
-        train: EvaluationSource,
-        part: EvaluationSource | None,
-        valid: EvaluationSource | None,
-        rng: np.random.Generator,
-    ) -> None:
-        """Refit the last layer on a part of the data, or take it from the net."""
-        network = self.net_.raw_module
-        layer = network.head
-        weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
-        trained = linear_head(weight, bias, self.classes_)
-        if part is None or len(np.unique(part.samples.y)) < 2:
-            self.head_ = trained
-            return
-
-        def embed(source: EvaluationSource) -> np.ndarray:
-            dtype = self._backbone.dtype
-            return embed_in_batches(network.embedding, source.inputs, source.rows, dtype)
-
-        chosen_on = None
-        if valid is not None and valid is not part:
-            chosen_on = (embed(valid), valid.samples.y, valid.samples.codes)
-        scaling = None
-        if scaled_by_training(self._refit):
-            scaling = scaling_of(embed(train))
-        z = embed(part)
-        self.head_ = self._refit_head(
-            z, part.samples, validation=chosen_on, scaling=scaling, trained=trained, rng=rng
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

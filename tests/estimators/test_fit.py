@@ -19,7 +19,7 @@ from gbmix_sklearn import (
     SmallCellWarning,
     worst_group_accuracy_score,
 )
-from gbmix_sklearn.estimators import METHODS, _base, _training
+from gbmix_sklearn.estimators import METHODS, _base, _last_layer, _training
 from gbmix_sklearn.refit import Recipe
 
 from .problems import FAST, method, problem
@@ -82,10 +82,10 @@ def seen(monkeypatch):
         rows["refit_scaling"] = options["scaling"]
         return real(z, y, cells, classes, **options)
 
-    real, real_source = _base.refit_head, _base.GroupClassifier._evaluation_source
+    real, real_source = _last_layer.refit_head, _base.GroupClassifier._evaluation_source
     monkeypatch.setattr(_training, "TrainingSource", Training)
     monkeypatch.setattr(_base.GroupClassifier, "_evaluation_source", evaluation_source)
-    monkeypatch.setattr(_base, "refit_head", refit_head)
+    monkeypatch.setattr(_last_layer, "refit_head", refit_head)
     return rows
 
 
