@@ -70,7 +70,7 @@ def test_fitted_attributes_are_the_documented_ones(name):
     }
     names = vars(model).keys() | computed
     fitted = {name for name in names if name.endswith("_") and not name.startswith("_")}
-    documented = {entry.name for entry in ClassDoc(type(model))["Attributes"]}
+    documented = {entry.name for entry in ClassDoc(METHODS[name])["Attributes"]}
     assert documented == fitted
 
 

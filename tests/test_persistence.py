@@ -52,7 +52,8 @@ def weights_file(folder):
 # ---------------------------------------------------------------------------- what comes back
 
 
-@pytest.mark.parametrize("name", METHODS)
+# those for images only: tests/estimators/test_images.py
+@pytest.mark.parametrize("name", [name for name, cls in METHODS.items() if not cls._images_only])
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_loaded_model_is_the_saved_one(name, configuration, n_classes, tmp_path):

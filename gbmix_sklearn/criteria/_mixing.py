@@ -17,7 +17,9 @@ __all__ = [
     "check_alpha",
     "commutes_with_mixing",
     "mix",
+    "mix_with",
     "mixed_cross_entropy",
+    "pair_cross_entropy",
     "sample_beta",
     "soft_cross_entropy",
 ]
@@ -34,7 +36,8 @@ def sample_beta(alpha: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Draw from Beta(alpha, alpha) on the device of `like`, from torch's global generator."""
     if alpha == 1.0:  # the uniform distribution, at a tenth of the time
         return torch.rand(shape, device=like.device)
-    concentration = torch.tensor(alpha, device=like.device)
+    # filled on the device: a copy from the host would wait for it
+    concentration = torch.full((), alpha, device=like.device)
     # without argument checks, which would wait for the device
     return Beta(concentration, concentration, validate_args=False).sample(shape)
 
@@ -50,6 +53,39 @@ def mix(values: Tensor, first: Tensor, second: Tensor, lam: Tensor) -> Tensor:
     """
     lam = lam.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
     return torch.lerp(values.index_select(0, second), values.index_select(0, first), lam)
+
+
+def mix_with(values: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
+    """``lam * values + (1 - lam) * values[partner]`` for values of any shape.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, ...)
+    partner : LongTensor of shape (batch,)
+    lam : Tensor of shape (1,) or (batch,)
+    """
+    lam = lam.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
+    return torch.lerp(values.index_select(0, partner), values, lam)
+
+
+def pair_cross_entropy(logits: Tensor, y: Tensor, partner: Tensor, lam: Tensor | float) -> Tensor:
+    """Mean of ``lam`` times the cross-entropy with one label and the rest times the other's.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (batch, n_classes)
+        Of the mixed samples.
+    y : LongTensor of shape (batch,)
+        Codes of the class.
+    partner : LongTensor of shape (batch,)
+        What each sample was mixed with.
+    lam : float, or Tensor of shape (1,) or (batch,)
+        How much the own label counts, which need not be how much the own input did.
+    """
+    # autocast gives half precision, which losses are not computed in
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    gain = torch.log_softmax(logits, 1).gather(1, torch.stack([y, y[partner]], 1))
+    return -(lam * gain[:, 0] + (1 - lam) * gain[:, 1]).mean()
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class MixupCriterion(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from gbmix_sklearn import MixupCriterion
     >>> model = torch.nn.Linear(3, 2)
     >>> x, y, s = torch.randn(4, 3), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
     >>> MixupCriterion(alpha=0.2)(model, x, y, s).shape

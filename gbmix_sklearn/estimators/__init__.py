@@ -2,6 +2,7 @@
 
 from ._afr import AFRClassifier
 from ._balanced import RWGClassifier, SUBGClassifier
+from ._balanced_mixup import BalancedMixUpClassifier, OBMixClassifier
 from ._dfr import DFRClassifier
 from ._erm import ERMClassifier
 from ._fairmix import FairMixClassifier
@@ -9,7 +10,15 @@ from ._gbmix import GBMixClassifier
 from ._group_dro import GroupDROClassifier
 from ._jtt import JTTClassifier
 from ._lisa import LISAClassifier
-from ._mixup import MixupClassifier
+from ._mixup import (
+    CutMixClassifier,
+    ManifoldMixupClassifier,
+    MixupClassifier,
+    RegMixupClassifier,
+    ReMixClassifier,
+)
+from ._umix import UMIXClassifier
+from ._unimix import UniMixClassifier
 
 #: every method by its name in the literature: the common tests, the documentation's table and the
 #: benchmarks read this registry
@@ -17,13 +26,21 @@ METHODS = {
     "ERM": ERMClassifier,
     "RWG": RWGClassifier,
     "SUBG": SUBGClassifier,
-    "Mixup": MixupClassifier,
-    "FairMix": FairMixClassifier,
     "GroupDRO": GroupDROClassifier,
     "JTT": JTTClassifier,
-    "LISA": LISAClassifier,
     "AFR": AFRClassifier,
     "DFR": DFRClassifier,
+    "Mixup": MixupClassifier,
+    "Manifold Mixup": ManifoldMixupClassifier,
+    "CutMix": CutMixClassifier,
+    "RegMixup": RegMixupClassifier,
+    "ReMix": ReMixClassifier,
+    "Balanced-MixUp": BalancedMixUpClassifier,
+    "OBMix": OBMixClassifier,
+    "UniMix": UniMixClassifier,
+    "UMIX": UMIXClassifier,
+    "FairMix": FairMixClassifier,
+    "LISA": LISAClassifier,
     "GBMix": GBMixClassifier,
 }
 

@@ -211,7 +211,7 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
             pretrained=self.pretrained,
             image_size=self.image_size,
             trainable=self.trainable,
-            cut=self.augment is None,
+            cut=self.augment is None and not self._images_only,
             device=device,
             precision=self.precision,
             cache_dir=self.cache_dir,

@@ -43,7 +43,8 @@ class JTTClassifier(GroupClassifier):
         many errors are left and is worth a search.
     lambda_up : int, default=50
         How many more times the error set occurs; the paper takes 100 on Waterbirds and 50 on
-        CelebA, out of 20, 50 and 100.
+        CelebA, out of 20, 50 and 100. That is for error sets of a few per cent: one sample in five,
+        as on a table whose classes overlap, would be 93 % of what the second stage sees.
 
     Attributes
     ----------

@@ -45,6 +45,28 @@ class Network(nn.Module):
         """Whether mixing inputs is the same as mixing logits."""
         return self.embedding is None
 
+    @property
+    def mixing_layers(self) -> tuple[str, ...]:
+        """Names of the modules whose outputs manifold mixup may mix.
+
+        Of a timm backbone the first two stages, of hidden layers the activations; the embedding.
+        """
+        if self.embedding is None:
+            return ()
+        names: list[str] = []
+        for child, part in self.embedding.named_children():
+            stages = getattr(part, "feature_info", None)  # timm's; a cut model has none
+            if isinstance(stages, list):
+                names += [f"embedding.{child}.{stage['module']}" for stage in stages[:2]]
+        *_, (child, last) = [("", self.embedding), *self.embedding.named_children()]
+        if isinstance(last, nn.Sequential):  # the last activation is the embedding
+            activations = [key for key, part in last.named_children() if isinstance(part, nn.ReLU)]
+            names += [f"embedding.{child}.{key}" for key in activations[:-1]]
+        # some stages of timm's are no modules, or lists, which are not called
+        modules = dict(self.named_modules())
+        called = [n for n in names if n in modules and not isinstance(modules[n], nn.ModuleList)]
+        return (*called, "embedding")
+
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings of shape (batch, n_features)."""
         return x if self.embedding is None else self.embedding(x).flatten(1)

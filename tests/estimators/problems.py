@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from gbmix_sklearn.estimators import METHODS
 
@@ -33,14 +34,36 @@ def requires_groups(cls):
     return cls()._groups_policy == "require"
 
 
-#: every method as scikit-learn's checks can fit it, with its default parameters
+class _OnRows(nn.Module):
+    """A criterion for images that takes rows of numbers as images of one row."""
+
+    def __init__(self, criterion):
+        super().__init__()
+        self.criterion = criterion
+
+    def forward(self, model, x, y, s):
+        return self.criterion(lambda images: model(images.flatten(1)), x[:, None, None], y, s)
+
+
+class CutMixOnRows(METHODS["CutMix"]):
+    """CutMix is for images only; all that it shares with others is tested on matrices as well."""
+
+    _images_only = False
+
+    def _make_criterion(self, cells):
+        return _OnRows(super()._make_criterion(cells))
+
+
+#: every method in a form that fits matrices
+ON_MATRICES = METHODS | {"CutMix": CutMixOnRows}
+#: the same as scikit-learn's checks can fit them, with their default parameters
 CHECKED = {
-    name: supplies_groups(cls) if requires_groups(cls) else cls for name, cls in METHODS.items()
+    name: supplies_groups(cls) if requires_groups(cls) else cls for name, cls in ON_MATRICES.items()
 }
 
 
 def method(name, **parameters):
-    cls = METHODS[name]
+    cls = METHODS[name] if parameters.get("backbone") is not None else ON_MATRICES[name]
     known = cls().get_params(deep=False)
     own = {key: value for key, value in OF_SINGLE_METHODS.items() if key in known}
     return cls(**(FAST | own | parameters))

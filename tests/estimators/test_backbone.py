@@ -15,6 +15,9 @@ from gbmix_sklearn.estimators import METHODS
 from .problems import images, method, problem
 
 every_method = pytest.mark.parametrize("name", METHODS)
+every_method_on_vectors = pytest.mark.parametrize(
+    "name", [name for name, cls in METHODS.items() if not cls._images_only]
+)
 
 
 class Counting(nn.Module):
@@ -64,7 +67,7 @@ def test_a_trained_backbone_learns_and_the_callers_module_does_not_change(name):
     assert (model.head_.predict(model.transform(X)) == model.predict(X)).all()
 
 
-@every_method
+@every_method_on_vectors
 def test_a_frozen_backbone_embeds_everything_once(name):
     X, y, s = images(96)
     backbone = Counting()
@@ -119,7 +122,7 @@ def test_dropout_is_seeded_and_off_in_prediction():
     assert (first.predict_proba(X) == first.predict_proba(X)).all()
 
 
-@every_method
+@every_method_on_vectors
 def test_a_module_on_a_matrix(name):
     X, y, s = problem()
     model = method(name, backbone=nn.Linear(5, 3), max_epochs=8).fit(X, y, s)

@@ -1,6 +1,7 @@
 """Images as X: every form, trained, frozen or cut, saved and loaded."""
 
 import pickle
+from itertools import product
 
 import joblib
 import numpy as np
@@ -28,8 +29,6 @@ from gbmix_sklearn.backbones import _memory_cache as memory_cache
 from gbmix_sklearn.estimators import METHODS
 
 from .problems import method
-
-every_method = pytest.mark.parametrize("name", METHODS)
 
 #: settings that make a fit of a small network take a second
 SMALL = {"pretrained": False, "image_size": 32, "max_epochs": 2, "batch_size": 16, "device": "cpu"}
@@ -92,8 +91,14 @@ def saved_as_files(X, folder):
 # ---------------------------------------------------------------------------- the contract
 
 
-@every_method
-@every_part
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        (name, part)
+        for name, part in product(METHODS, PARTS)
+        if not (METHODS[name]._images_only and PARTS[part].get("trainable") is False)
+    ],
+)
 @pytest.mark.filterwarnings("ignore::gbmix_sklearn.EmptyErrorSetWarning")
 def test_every_method_fits_predicts_and_is_saved(name, part, tmp_path):
     X, y, s = pictures()

@@ -46,6 +46,11 @@ def network(embedding=None, n_features=5):
     return Network(embedding, n_features, 2)
 
 
+def layer():
+    torch.manual_seed(2)
+    return nn.Linear(5, 4)
+
+
 def hidden():
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.ReLU())
@@ -91,7 +96,7 @@ class Rates(Callback):
 def test_the_head_has_a_rate_of_its_own_and_the_history_that_of_the_rest():
     rates = Rates()
     net = make_net(
-        network(nn.Linear(5, 4), 4),
+        network(layer(), 4),
         lr_schedule="step",
         max_epochs=3,
         warmup_epochs=1,
@@ -104,7 +109,7 @@ def test_the_head_has_a_rate_of_its_own_and_the_history_that_of_the_rest():
 
 
 def test_the_head_is_found_in_a_compiled_module():
-    net = make_net(network(nn.Linear(5, 4), 4), compile=True, **HEAD_LR)
+    net = make_net(network(layer(), 4), compile=True, **HEAD_LR)
     head, rest = net.optimizer_.param_groups
     assert set(head["params"]) == set(net.raw_module.head.parameters())
     assert set(rest["params"]) == set(net.raw_module.embedding.parameters())
@@ -117,15 +122,15 @@ def test_a_run_with_a_rate_for_the_head_goes_on_to_the_same_bits(
     lr_schedule, warmup_epochs, tmp_path
 ):
     options = {"lr_schedule": lr_schedule, "warmup_epochs": warmup_epochs, **HEAD_LR}
-    whole = make_net(network(nn.Linear(5, 4), 4), **options).partial_fit(*sources())
+    whole = make_net(network(layer(), 4), **options).partial_fit(*sources())
     train, valid = sources()
     checkpoint = Checkpoint(tmp_path, train.rng)
-    killed = make_net(network(nn.Linear(5, 4), 4), callbacks=[("saved", checkpoint)], **options)
+    killed = make_net(network(layer(), 4), callbacks=[("saved", checkpoint)], **options)
     killed.fit_loop(train, valid, epochs=2)
     train, valid = sources()
     checkpoint = Checkpoint(tmp_path, train.rng)
     rates = Rates()
-    net = make_net(network(nn.Linear(5, 4), 4), callbacks=[rates], **options)
+    net = make_net(network(layer(), 4), callbacks=[rates], **options)
     assert checkpoint.restore(net)
     net.partial_fit(train, valid)
     assert len(rates.seen) == 2 * 6
@@ -165,7 +170,7 @@ def test_numbers_of_numpys_survive_a_checkpoint(number, lr_schedule, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_gradients_are_clipped_as_by_hand(dtype):
-    module = network(nn.Linear(5, 4), 4)
+    module = network(layer(), 4)
     by_hand = copy.deepcopy(module)
     optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     batches = [tuple(part.clone() for part in batch) for batch in sources()[0].epoch(no_plan)]
