@@ -6,7 +6,23 @@ import math
 from numbers import Real
 from typing import Any
 
-__all__ = ["check_number"]
+import torch
+from torch import Tensor
+
+__all__ = ["check_counts", "check_number"]
+
+
+def check_counts(counts: Any, n_groups: int | None = None) -> Tensor:
+    """Refuse what are no counts of classes, or, where `n_groups` is given, of cells."""
+    tensor = torch.as_tensor(counts).float()
+    each = 1 if n_groups is None else n_groups
+    whole = tensor.dim() == 1 and each > 0 and len(tensor) % each == 0
+    if not whole or not (tensor >= 0).all() or not tensor.any():
+        what = "class" if n_groups is None else f"cell, n_groups={n_groups} for each class"
+        raise ValueError(
+            f"counts must have the number of samples of each {what}; got {tensor.tolist()}"
+        )
+    return tensor
 
 
 def check_number(name: str, value: Any, high: float = math.inf) -> float:

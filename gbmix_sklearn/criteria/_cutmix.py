@@ -64,7 +64,7 @@ class CutMixCriterion(nn.Module):
     Notes
     -----
     The authors' code makes the sides of the box even by leaving out a pixel; here they keep it, so
-    that small feature maps are mixed as well.
+    that small images are mixed as well.
 
     References
     ----------
@@ -94,7 +94,7 @@ class CutMixCriterion(nn.Module):
         model : Module
             Maps inputs to logits of shape (batch, n_classes).
         x : Tensor of shape (batch, n_channels, height, width)
-            Images, or feature maps.
+            Images.
         y : LongTensor of shape (batch,)
             Codes of the class.
         s : LongTensor of shape (batch,), default=None
@@ -124,4 +124,4 @@ class CutMixCriterion(nn.Module):
         box = x[:, :, rows, columns]
         mixed[:, :, rows, columns] = box.index_select(0, partner)
         kept = 1 - box[0, 0].numel() / (height * width)
-        return pair_cross_entropy(model(mixed), y, partner, kept)
+        return pair_cross_entropy(model(mixed), y, y[partner], kept)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._checks import check_number
+from ._checks import check_counts, check_number
 
 __all__ = ["GroupDROCriterion"]
 
@@ -70,13 +70,7 @@ class GroupDROCriterion(nn.Module):
         self, counts: Any, n_groups: int, *, step_size: float = 0.01, adjustment: float = 0.0
     ):
         super().__init__()
-        counts = torch.as_tensor(counts).float()
-        whole = counts.dim() == 1 and n_groups > 0 and len(counts) % n_groups == 0
-        if not whole or not (counts >= 0).all() or not counts.any():
-            raise ValueError(
-                "counts must have the number of samples of each cell, n_groups of them for each "
-                f"class, got {counts.tolist()} with n_groups={n_groups}"
-            )
+        counts = check_counts(counts, n_groups)
         self.n_groups = n_groups
         self.step_size = check_number("step_size", step_size)
         present = counts > 0

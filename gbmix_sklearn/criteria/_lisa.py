@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ._checks import check_number
 from ._draws import draw_partners
-from ._mixing import check_alpha, mix, sample_beta, soft_cross_entropy
+from ._mixing import check_alpha, mix_with, pair_cross_entropy, sample_beta
 
 __all__ = ["LISACriterion"]
 
@@ -78,8 +77,5 @@ class LISACriterion(nn.Module):
         within_label = torch.rand(1, device=x.device) < self.p_intra_label
         qualifies = torch.where(within_label, same_y & ~same_s, same_s & ~same_y)
         partner = draw_partners(qualifies, same_y & same_s)
-        itself = torch.arange(len(x), device=x.device)
         lam = sample_beta(self.alpha, (len(x),), x)
-        logits = model(mix(x, itself, partner, lam))
-        labels = F.one_hot(y, logits.shape[1]).float()
-        return soft_cross_entropy(logits, mix(labels, itself, partner, lam)) / len(x)
+        return pair_cross_entropy(model(mix_with(x, partner, lam)), y, y[partner], lam)

@@ -99,7 +99,7 @@ class ManifoldMixupCriterion(nn.Module):
         else:
             with _mixing_at(points[drawn], partner, lam):
                 logits = network(x)
-        return pair_cross_entropy(logits, y, partner, lam)
+        return pair_cross_entropy(logits, y, y[partner], lam)
 
 
 def _points(model: nn.Module, layers: Sequence[str] | None) -> list[nn.Module]:

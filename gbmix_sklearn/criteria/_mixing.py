@@ -14,6 +14,7 @@ from torch.distributions import Beta
 from torch.nn import functional as F
 
 __all__ = [
+    "blend",
     "check_alpha",
     "commutes_with_mixing",
     "mix",
@@ -42,21 +43,31 @@ def sample_beta(alpha: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
     return Beta(concentration, concentration, validate_args=False).sample(shape)
 
 
+def blend(first: Tensor, second: Tensor, lam: Tensor) -> Tensor:
+    """``lam * first + (1 - lam) * second`` for values of any shape.
+
+    Parameters
+    ----------
+    first, second : Tensor of shape (n, ...)
+    lam : Tensor of shape (1,) or (n,)
+    """
+    return torch.lerp(second, first, lam.to(first.dtype).view(-1, *[1] * (first.dim() - 1)))
+
+
 def mix(values: Tensor, first: Tensor, second: Tensor, lam: Tensor) -> Tensor:
-    """``lam * values[first] + (1 - lam) * values[second]`` for values of any shape.
+    """Blend the samples at the positions `first` with those at `second`.
 
     Parameters
     ----------
     values : Tensor of shape (n, ...)
     first, second : LongTensor of shape (n_mixed,)
-    lam : Tensor of shape (n_mixed,)
+    lam : Tensor of shape (1,) or (n_mixed,)
     """
-    lam = lam.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
-    return torch.lerp(values.index_select(0, second), values.index_select(0, first), lam)
+    return blend(values.index_select(0, first), values.index_select(0, second), lam)
 
 
 def mix_with(values: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
-    """``lam * values + (1 - lam) * values[partner]`` for values of any shape.
+    """Blend each sample with its partner, the sample at the position `partner`.
 
     Parameters
     ----------
@@ -64,27 +75,34 @@ def mix_with(values: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
     partner : LongTensor of shape (batch,)
     lam : Tensor of shape (1,) or (batch,)
     """
-    lam = lam.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
-    return torch.lerp(values.index_select(0, partner), values, lam)
+    return blend(values, values.index_select(0, partner), lam)
 
 
-def pair_cross_entropy(logits: Tensor, y: Tensor, partner: Tensor, lam: Tensor | float) -> Tensor:
+def pair_cross_entropy(
+    logits: Tensor,
+    first: Tensor,
+    second: Tensor,
+    lam: Tensor | float,
+    weights: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Mean of ``lam`` times the cross-entropy with one label and the rest times the other's.
 
     Parameters
     ----------
-    logits : Tensor of shape (batch, n_classes)
+    logits : Tensor of shape (n, n_classes)
         Of the mixed samples.
-    y : LongTensor of shape (batch,)
-        Codes of the class.
-    partner : LongTensor of shape (batch,)
-        What each sample was mixed with.
-    lam : float, or Tensor of shape (1,) or (batch,)
-        How much the own label counts, which need not be how much the own input did.
+    first, second : LongTensor of shape (n,)
+        Codes of the classes of both sides.
+    lam : float, or Tensor of shape (1,) or (n,)
+        How much the first label counts, which need not be how much the first input did.
+    weights : tuple of two Tensors of shape (n,), default=None
+        How much the loss on the label of either side counts.
     """
     # autocast gives half precision, which losses are not computed in
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    gain = torch.log_softmax(logits, 1).gather(1, torch.stack([y, y[partner]], 1))
+    gain = torch.log_softmax(logits, 1).gather(1, torch.stack([first, second], 1))
+    if weights is not None:
+        gain = gain * torch.stack(weights, 1)
     return -(lam * gain[:, 0] + (1 - lam) * gain[:, 1]).mean()
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ._mixing import check_alpha, mix, sample_beta, soft_cross_entropy
+from ._mixing import check_alpha, mix_with, pair_cross_entropy, sample_beta
 
 __all__ = ["MixupCriterion", "mixup_loss"]
 
 
 def mixup_loss(model: nn.Module, x: Tensor, y: Tensor, lam: Tensor) -> Tensor:
-    """Mean soft cross-entropy of a batch that is mixed with a permutation of itself.
+    """Mean cross-entropy of a batch that is mixed with a permutation of itself.
 
     Parameters
     ----------
@@ -27,12 +26,8 @@ def mixup_loss(model: nn.Module, x: Tensor, y: Tensor, lam: Tensor) -> Tensor:
     lam : Tensor of shape (1,) or (batch,)
         One mixing ratio for the batch, or one for each sample.
     """
-    first = torch.arange(len(x), device=x.device)
-    second = torch.randperm(len(x), device=x.device)
-    lam = lam.expand(len(x))
-    logits = model(mix(x, first, second, lam))
-    labels = F.one_hot(y, logits.shape[1]).to(logits.dtype)
-    return soft_cross_entropy(logits, mix(labels, first, second, lam)) / len(x)
+    partner = torch.randperm(len(x), device=x.device)
+    return pair_cross_entropy(model(mix_with(x, partner, lam)), y, y[partner], lam)
 
 
 class MixupCriterion(nn.Module):

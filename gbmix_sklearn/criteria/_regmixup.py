@@ -77,4 +77,4 @@ class RegMixupCriterion(nn.Module):
         partner = torch.randperm(len(x), device=x.device)
         clean, mixed = model(torch.cat([x, mix_with(x, partner, lam)])).chunk(2)
         of_clean = F.cross_entropy(clean, y).float()
-        return of_clean + self.eta * pair_cross_entropy(mixed, y, partner, lam)
+        return of_clean + self.eta * pair_cross_entropy(mixed, y, y[partner], lam)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_number
+from ._checks import check_counts, check_number
 from ._mixing import check_alpha, mix_with, pair_cross_entropy, sample_beta
 
 __all__ = ["ReMixCriterion"]
@@ -81,11 +81,6 @@ class ReMixCriterion(nn.Module):
 
     def __init__(self, counts: Any, *, alpha: float = 1.0, kappa: float = 3.0, tau: float = 0.5):
         super().__init__()
-        counts = torch.as_tensor(counts).float()
-        if counts.dim() != 1 or not (counts >= 0).all() or not counts.any():
-            raise ValueError(
-                f"counts must have the number of samples of each class, got {counts.tolist()}"
-            )
         self.alpha = check_alpha(alpha)
         self.kappa = check_number("kappa", kappa)
         if self.kappa < 1:
@@ -93,7 +88,7 @@ class ReMixCriterion(nn.Module):
                 f"kappa must be at least 1, got {kappa!r}: it says how many times more"
             )
         self.tau = check_number("tau", tau, high=1)
-        self.register_buffer("counts", counts, persistent=False)
+        self.register_buffer("counts", check_counts(counts), persistent=False)
 
     def forward(self, model: nn.Module, x: Tensor, y: Tensor, s: Tensor | None = None) -> Tensor:
         """Loss of one batch.
@@ -118,4 +113,4 @@ class ReMixCriterion(nn.Module):
         partner = torch.randperm(len(x), device=x.device)
         n = self.counts[y]
         lam_y = remix_ratio(lam, n, n[partner], self.kappa, self.tau)
-        return pair_cross_entropy(model(mix_with(x, partner, lam)), y, partner, lam_y)
+        return pair_cross_entropy(model(mix_with(x, partner, lam)), y, y[partner], lam_y)

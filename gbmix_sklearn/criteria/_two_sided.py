@@ -12,14 +12,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ._mixing import check_alpha, sample_beta
-from ._pair_loss import pair_loss
+from ._mixing import blend, check_alpha, pair_cross_entropy, sample_beta
 
 __all__ = ["BalancedMixUpCriterion", "OBMixCriterion"]
 
 
 def two_sided_loss(model: nn.Module, x: Tensor, y: Tensor, lam: Tensor) -> Tensor:
-    """Mean soft cross-entropy of the first half of a batch, mixed with its second half.
+    """Mean cross-entropy of the first half of a batch, mixed with its second half.
 
     Parameters
     ----------
@@ -35,8 +34,9 @@ def two_sided_loss(model: nn.Module, x: Tensor, y: Tensor, lam: Tensor) -> Tenso
             f"a batch must have two halves of one length, got {len(x)} samples: draw it with "
             "PairedSampler"
         )
-    first, second = torch.arange(len(x), device=x.device).chunk(2)
-    return pair_loss(model, x, y, first, second, lam)
+    first, second = x.chunk(2)
+    y_first, y_second = y.chunk(2)
+    return pair_cross_entropy(model(blend(first, second, lam)), y_first, y_second, lam)
 
 
 class BalancedMixUpCriterion(nn.Module):
@@ -99,9 +99,8 @@ class BalancedMixUpCriterion(nn.Module):
             If the number of samples is odd.
         """
         uniform = torch.rand(1, device=x.device)
-        balanced = uniform ** (
-            1 / self.alpha
-        )  # inverts the distribution function of Beta(alpha, 1)
+        # inverts the distribution function of Beta(alpha, 1)
+        balanced = uniform ** (1 / self.alpha)
         return two_sided_loss(model, x, y, 1 - balanced)
 
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_number
-from ._mixing import check_alpha, sample_beta
-from ._pair_loss import pair_loss
+from ._mixing import check_alpha, mix_with, pair_cross_entropy, sample_beta
 
 __all__ = ["UMIXCriterion"]
 
@@ -80,6 +79,6 @@ class UMIXCriterion(nn.Module):
         """
         mixed = torch.rand(1, device=x.device) < self.sigma
         lam = torch.where(mixed, sample_beta(self.alpha, (1,), x), 1.0)  # 1: the batch as it is
-        itself = torch.arange(len(x), device=x.device)
         partner = torch.randperm(len(x), device=x.device)
-        return pair_loss(model, x, y, itself, partner, lam, weight=weight)
+        logits = model(mix_with(x, partner, lam))
+        return pair_cross_entropy(logits, y, y[partner], lam, (weight, weight[partner]))

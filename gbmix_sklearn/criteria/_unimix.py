@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._mixing import check_alpha, sample_beta
-from ._pair_loss import pair_loss
+from ._checks import check_counts
+from ._mixing import check_alpha, mix_with, pair_cross_entropy, sample_beta
 
 __all__ = ["UniMixCriterion"]
 
@@ -97,20 +97,13 @@ class UniMixCriterion(nn.Module):
         bayias: bool = False,
     ):
         super().__init__()
-        counts = torch.as_tensor(counts).float()
-        n_values = 1 if n_groups is None else n_groups
-        whole = counts.dim() == 1 and n_values > 0 and len(counts) % n_values == 0
-        if not whole or not (counts >= 0).all() or not counts.any():
-            raise ValueError(
-                "counts must have the number of samples of each class, or of each cell where "
-                f"n_groups is given, got {counts.tolist()} with n_groups={n_groups}"
-            )
+        counts = check_counts(counts, n_groups)
         self.alpha = check_alpha(alpha)
         self.tau = _check_exponent(tau)
         self.n_groups = n_groups
         # what is absent is in no batch; a 0 would make the logarithm infinite
         self.register_buffer("log_counts", counts.clamp(min=1).log(), persistent=False)
-        prior = counts.view(-1, n_values).sum(1).clamp(min=1) / counts.sum()
+        prior = counts.view(-1, n_groups or 1).sum(1).clamp(min=1) / counts.sum()
         bias = (prior * len(prior)).log() if bayias else None
         self.register_buffer("bias", bias, persistent=False)
 
@@ -144,9 +137,11 @@ class UniMixCriterion(nn.Module):
                 raise ValueError("s must be given where the counts are those of cells")
             code = y * self.n_groups + s
         log_count = self.log_counts[code]
-        itself = torch.arange(len(x), device=x.device)
         chances = torch.softmax(self.tau * log_count, 0)  # count ** tau, however large the counts
         partner = torch.multinomial(chances, len(x), replacement=True)
         beta = sample_beta(self.alpha, (len(x),), x)
         lam = unimix_ratios(log_count, log_count[partner], beta)
-        return pair_loss(model, x, y, itself, partner, lam, bias=self.bias)
+        logits = model(mix_with(x, partner, lam))
+        if self.bias is not None:
+            logits = logits + self.bias
+        return pair_cross_entropy(logits, y, y[partner], lam)

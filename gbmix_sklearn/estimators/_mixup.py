@@ -233,10 +233,8 @@ class CutMixClassifier(MixupClassifier):
 
     Notes
     -----
-    No worst-group accuracies are published. Where early stages of the backbone are frozen and
-    nothing is varied by `augment`, boxes are cut from their feature maps, which must be of shape
-    (channels, height, width): those of convolutional networks are, those of transformers are not.
-    Train transformers whole, or with `augment`, which keeps the images.
+    No worst-group accuracies are published. Boxes are cut from images, so that stages of the
+    backbone that are frozen are run in every step; other methods run them once for each image.
 
     References
     ----------
@@ -274,9 +272,10 @@ class CutMixClassifier(MixupClassifier):
 class ManifoldMixupClassifier(MixupClassifier):
     """Manifold Mixup: mixup of the input, a first block's output, or the embedding.
 
-    The place is drawn for each batch: the input, behind the first two stages of a timm model or
-    behind each hidden layer, and the embedding. On a matrix without hidden layers there is only the
-    input, and it is mixup. Groups are used for selection only, where they are given.
+    The place is drawn for each batch: the input, behind the first or the second block, and the
+    embedding. Blocks are the stages of a timm model, the layers with weights of a sequence, and the
+    hidden layers. On a matrix without hidden layers there is only the input, and it is mixup.
+    Groups are used for selection only, where they are given.
 
     Parameters
     ----------
@@ -296,10 +295,9 @@ class ManifoldMixupClassifier(MixupClassifier):
     Notes
     -----
     No worst-group accuracies are published. The paper mixes at the input and behind the first two
-    blocks of a ResNet; the embedding is a place as well here, and timm counts the stem of most
-    networks as a stage. Of a backbone whose first stages are frozen and cut off, the places are the
-    feature maps that come in, and the embedding. A module of your own has its input and its
-    embedding. With `compile`, the batches that are mixed within the network run uncompiled.
+    blocks of a ResNet; the embedding is a place as well here. Of a backbone whose first stages are
+    frozen and cut off, the places are the feature maps that come in, and the embedding.
+    With `compile`, the batches that are mixed within the network run uncompiled.
 
     References
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,25 +48,11 @@ class Network(nn.Module):
 
     @property
     def mixing_layers(self) -> tuple[str, ...]:
-        """Names of the modules whose outputs manifold mixup may mix.
-
-        Of a timm backbone the first two stages, of hidden layers the activations; the embedding.
-        """
+        """Modules behind which manifold mixup may mix: the first two blocks, and the embedding."""
         if self.embedding is None:
             return ()
-        names: list[str] = []
-        for child, part in self.embedding.named_children():
-            stages = getattr(part, "feature_info", None)  # timm's; a cut model has none
-            if isinstance(stages, list):
-                names += [f"embedding.{child}.{stage['module']}" for stage in stages[:2]]
-        *_, (child, last) = [("", self.embedding), *self.embedding.named_children()]
-        if isinstance(last, nn.Sequential):  # the last activation is the embedding
-            activations = [key for key, part in last.named_children() if isinstance(part, nn.ReLU)]
-            names += [f"embedding.{child}.{key}" for key in activations[:-1]]
-        # some stages of timm's are no modules, or lists, which are not called
-        modules = dict(self.named_modules())
-        called = [n for n in names if n in modules and not isinstance(modules[n], nn.ModuleList)]
-        return (*called, "embedding")
+        blocks = [f"embedding.{name}" for name in _block_ends(self.embedding)]
+        return (*blocks[:2], "embedding")
 
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings of shape (batch, n_features)."""
@@ -74,6 +61,35 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits of shape (batch, n_classes)."""
         return self.head(self.embed(x))
+
+
+def _block_ends(module: nn.Module) -> list[str]:
+    """Names of the modules that blocks end with, that of the module itself aside.
+
+    Blocks are the feature stages of a timm model, its stem aside, and in a sequence of modules each
+    one that has filters, together with those without that follow it.
+    """
+    if hasattr(module, "feature_info"):  # timm's; a model that was cut has none
+        stages: Any = module.feature_info
+        modules, names = dict(module.named_modules()), [stage["module"] for stage in stages]
+        # some stages of timm's are no modules, or lists, which are not called
+        called = [n for n in names if n in modules and not isinstance(modules[n], nn.ModuleList)]
+        return [name for name in called if _has_filters(modules[name])]
+    if not isinstance(module, nn.Sequential):
+        return []
+    ends: list[str] = []
+    last = None
+    for name, child in module.named_children():
+        if last is not None and _has_filters(child):
+            ends.append(last)
+        if last is not None or _has_filters(child):
+            last = name
+        ends += [f"{name}.{end}" for end in _block_ends(child)]
+    return ends
+
+
+def _has_filters(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())
 
 
 def _rest_frozen(module: nn.Module) -> None:

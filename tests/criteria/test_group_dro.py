@@ -133,7 +133,7 @@ def test_nothing_waits_for_the_device():
         ({"step_size": "1"}, "step_size must be"),
         ({"step_size": math.inf}, "step_size must be"),
         ({"adjustment": math.nan}, "adjustment must be"),
-        ({"counts": [1, 2, 3]}, "n_groups of them for each class"),
+        ({"counts": [1, 2, 3]}, "n_groups=. for each class"),
         ({"counts": [0, 0]}, "counts must have"),
         ({"counts": [1, -1]}, "counts must have"),
         ({"counts": [[1, 2], [3, 4]]}, "counts must have"),

@@ -278,11 +278,15 @@ def with_a_list():
         (network(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), nn.Flatten()), ("embedding",)),
         (
             network(timm_model("resnet10t"), nn.Flatten()),
-            ("embedding.0.act1", "embedding.0.layer1", "embedding"),
+            ("embedding.0.layer1", "embedding.0.layer2", "embedding"),
         ),
         (
             network(timm_model("test_vit"), nn.Flatten(), hidden_layers(64, (8, 4))),
-            ("embedding.0.blocks.0", "embedding.0.blocks.1", "embedding.2.1", "embedding"),
+            ("embedding.0.blocks.0", "embedding.0.blocks.1", "embedding"),
+        ),
+        (
+            network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3)), nn.Flatten()),
+            ("embedding.0.1", "embedding"),
         ),
         (network(with_a_list(), nn.Flatten()), ("embedding",)),
     ],

@@ -67,9 +67,11 @@ def test_a_label_may_count_otherwise_than_its_input():
     logits = torch.tensor([[0.25, 0.75]]).log().expand(2, 2)
     y, partner = torch.tensor([0, 1]), torch.tensor([1, 0])
     own, other = np.log(4), np.log(4 / 3)
-    loss = pair_cross_entropy(logits, y, partner, torch.tensor([1.0, 0.25]))
+    loss = pair_cross_entropy(logits, y, y[partner], torch.tensor([1.0, 0.25]))
     assert loss.item() == pytest.approx((own + 0.25 * other + 0.75 * own) / 2)
-    assert pair_cross_entropy(logits, y, partner, 0.25).item() == pytest.approx((own + other) / 2)
+    assert pair_cross_entropy(logits, y, y[partner], 0.25).item() == pytest.approx(
+        (own + other) / 2
+    )
 
 
 def test_mixing_weights_the_own_sample_by_lambda():

@@ -13,7 +13,7 @@ from gbmix_sklearn.criteria._two_sided import (
 )
 
 from .test_lisa import batch
-from .test_pair_loss import loop_loss, mixing
+from .test_mixing import loop_loss, mixing
 
 BOTH = [BalancedMixUpCriterion, OBMixCriterion]
 

@@ -10,7 +10,7 @@ from torch import nn
 from gbmix_sklearn.criteria._umix import UMIXCriterion
 
 from .test_lisa import batch
-from .test_pair_loss import WEIGHT, loop_loss, mixing
+from .test_mixing import WEIGHT, loop_loss, mixing
 
 
 @settings(deadline=None, max_examples=100)

@@ -10,7 +10,7 @@ from torch import nn
 from gbmix_sklearn.criteria._unimix import UniMixCriterion, unimix_ratios
 
 from .test_lisa import batch
-from .test_pair_loss import loop_loss, mixing
+from .test_mixing import loop_loss, mixing
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from gbmix_sklearn import MixupClassifier, load_model
+from gbmix_sklearn.criteria import CutMixCriterion
 from gbmix_sklearn.criteria import _manifold_mixup as manifold_mixup
 from gbmix_sklearn.estimators._mixup import (
     CutMixClassifier,
@@ -156,7 +157,7 @@ def test_manifold_mixup_of_a_matrix_alone_is_mixup(places):
 @pytest.mark.parametrize(
     ("trainable", "expected"),
     [
-        (True, {"embedding.0.act1", "embedding.0.layer1", "embedding"}),
+        (True, {"embedding.0.layer1", "embedding.0.layer2", "embedding"}),
         (1, {"embedding"}),
         (False, set()),
     ],
@@ -218,6 +219,20 @@ def test_cutmix_is_told_apart_from_plain_training_by_its_probability():
     never, always = (CutMixClassifier(convolutions(), p=p, **options) for p in (0.0, 1.0))
     assert not np.array_equal(never.fit(X, y, s).head_.coef_, always.fit(X, y, s).head_.coef_)
     assert never._make_criterion(None).p == 0
+
+
+def test_cutmix_cuts_images_also_where_stages_are_frozen(monkeypatch):
+    seen = []
+    real = CutMixCriterion.forward
+
+    def forward(self, model, x, y, s=None):
+        seen.append(tuple(x.shape[1:]))
+        return real(self, model, x, y, s)
+
+    monkeypatch.setattr(CutMixCriterion, "forward", forward)
+    model = small("CutMix", trainable=1).fit(*pictures())
+    assert set(seen) == {(3, 32, 32)}
+    assert model.backbone_ is None  # nothing is cut off
 
 
 def test_cutmix_refuses_what_is_no_image():
