@@ -67,6 +67,10 @@ _PUBLIC = {
     "SubgroupStratifiedKFold": "model_selection",
     "subgroup_train_test_split": "model_selection",
     # datasets
+    "load_waterbirds": "datasets",
+    "load_celeba": "datasets",
+    "load_utkface": "datasets",
+    "load_fairface": "datasets",
     "load_adult": "datasets",
     "load_compas": "datasets",
     "make_waterdigits": "datasets",

@@ -1,4 +1,4 @@
-"""What the loaders of tables share: choosing the sensitive attributes, and seeded splits."""
+"""What the loaders share: choosing target and sensitive attributes, and seeded splits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch, check_random_state
 
 from ..groups import make_cells
 
-__all__ = ["check_fractions", "select_groups", "stratified_parts"]
+__all__ = [
+    "check_fractions",
+    "check_labels",
+    "encode_labels",
+    "select_groups",
+    "stratified_parts",
+]
 
 
 def select_groups(attributes: pd.DataFrame, groups: str | Iterable[str]) -> Any:
@@ -52,6 +58,76 @@ def select_groups(attributes: pd.DataFrame, groups: str | Iterable[str]) -> Any:
             f"groups must be one of {choices}, or a list of different ones; got {groups!r}"
         )
     return attributes[groups] if isinstance(groups, str) else attributes[names]
+
+
+def check_labels(choices: Iterable[str], target: Any, groups: Any) -> str | list[str]:
+    """Check the names of a target and of sensitive attributes, which must differ.
+
+    Parameters
+    ----------
+    choices : iterable of str
+        All attributes that the data set has.
+    target : str
+        The one that is predicted.
+    groups : str or iterable of str
+        One sensitive attribute, or several.
+
+    Returns
+    -------
+    str or list of str
+        The sensitive attribute as it is, or the several of any iterable as a list.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, given twice, or target and sensitive attribute at once.
+
+    Examples
+    --------
+    >>> check_labels(["age", "race", "gender"], "age", ["race", "gender"])
+    ['race', 'gender']
+    """
+    choices = list(choices)
+    if not isinstance(target, str) or target not in choices:
+        raise ValueError(f"target must be one of {choices}, got {target!r}")
+    selected = select_groups(pd.DataFrame(columns=choices), groups)
+    names = [groups] if isinstance(groups, str) else list(selected.columns)
+    if target in names:
+        raise ValueError(f"target and groups must be different attributes, both have {target!r}")
+    return groups if isinstance(groups, str) else names
+
+
+def encode_labels(attributes: pd.DataFrame, target: str, groups: str | Iterable[str]) -> Bunch:
+    """Codes and names of a target and of sensitive attributes.
+
+    Parameters
+    ----------
+    attributes : DataFrame of shape (n_samples, n_attributes), category
+        Their categories are the names, in the order of the codes.
+    target : str
+        The attribute that is predicted.
+    groups : str or iterable of str
+        One sensitive attribute, or several.
+
+    Returns
+    -------
+    Bunch
+        With `target`, `groups`, `target_names` and `group_names`.
+
+    Examples
+    --------
+    >>> attributes = pd.DataFrame({"age": ["old", "young"], "sex": ["m", "f"]}, dtype="category")
+    >>> labels = encode_labels(attributes, "age", "sex")
+    >>> labels.groups, labels.group_names
+    (array([1, 0]), ['f', 'm'])
+    """
+    codes = attributes.apply(lambda column: column.cat.codes.astype(np.int64))
+    names = {str(name): list(attributes[name].cat.categories) for name in attributes}
+    labels = Bunch(target=codes[target].to_numpy(), target_names=names[target])
+    selected = select_groups(codes, groups)
+    if isinstance(groups, str):
+        return Bunch(groups=selected.to_numpy(), group_names=names[groups], **labels)
+    return Bunch(groups=selected, group_names={name: names[name] for name in selected}, **labels)
 
 
 def check_fractions(**fractions: Any) -> None:

@@ -1,0 +1,198 @@
+"""What the loaders of image folders share: finding files, paths, splits that keep copies together.
+
+Images are paths, as an array of objects: it takes masks and index arrays, every classifier and
+:class:`~gbmix_sklearn.TimmEmbedder` read it, and nothing is decoded before it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..groups import make_cells
+from ._common import stratified_parts
+
+__all__ = [
+    "find_file",
+    "find_folder",
+    "image_paths",
+    "join_paths",
+    "name_some",
+    "not_found",
+    "parts_by_content",
+]
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def find_file(folders: Iterable[Path], names: Sequence[str], get: str) -> Path:
+    """Find the first file of some names in the first folder that has one.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Where to look, in this order.
+    names : sequence of str
+        Names that the file may have.
+    get : str
+        Where the data set is found and how to lay it out, for the message.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; archives in the folders are named.
+    """
+    folders = list(dict.fromkeys(folders))
+    for folder in folders:
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    raise FileNotFoundError(not_found(" or ".join(names), folders, get))
+
+
+def find_folder(folders: Iterable[Path], inside: Sequence[str], what: str, get: str) -> Path:
+    """Find the first of some folders that exists and has what must be inside.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Candidates, in this order.
+    inside : sequence of str
+        Names of folders that must be in it.
+    what : str
+        What the folder is, for the message.
+    get : str
+        Where the data set is found and how to lay it out, for the message.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If none fits.
+    """
+    folders = list(folders)
+    for folder in folders:
+        if folder.is_dir() and all((folder / name).is_dir() for name in inside):
+            return folder
+    raise FileNotFoundError(not_found(what, folders, get))
+
+
+def not_found(what: str, folders: Sequence[Path], get: str) -> str:
+    """Say what is missing where, and which archives in these folders could be given instead."""
+    existing = [folder for folder in folders if folder.is_dir()]
+    packed = sorted(
+        str(file)
+        for folder in existing
+        for file in folder.iterdir()
+        if file.suffix in (".zip", ".tar", ".gz", ".tgz")
+    )
+    advice = f" Archives can be given as path: {name_some(packed)}." if packed else ""
+    where = ", ".join(map(str, existing or folders[:1]))
+    return f"no {what} in {where}.{advice} {get}"
+
+
+def name_some(names: Sequence[str], most: int = 3) -> str:
+    """Name the first few of many.
+
+    Examples
+    --------
+    >>> name_some(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def image_paths(folder: Path, names: Sequence[str], source: Path, get: str) -> np.ndarray:
+    """Paths of the images that a table names; each folder is listed once.
+
+    Parameters
+    ----------
+    folder : Path
+        What the names are relative to.
+    names : sequence of str
+        Names with forward slashes.
+    source : Path
+        The table, for the message.
+    get : str
+        Where the data set is found and how to lay it out, for the message.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype object
+        Paths as text.
+
+    Raises
+    ------
+    FileNotFoundError
+        If images are missing; the message says how many and names the first.
+    """
+    present: set[str] = set()
+    for parent in {name[: name.rfind("/") + 1] for name in names}:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / parent) as files:
+            present.update(parent + file.name for file in files)
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing):,} of the {len(names):,} images that {source} names are not in "
+            f"{folder}: {name_some(missing)}. {get}"
+        )
+    return join_paths(folder, names)
+
+
+def join_paths(folder: Path, names: Iterable[str]) -> np.ndarray:
+    """Paths of files in a folder, as text.
+
+    Returns
+    -------
+    ndarray of shape (n_files,), dtype object
+        In the order of the names.
+    """
+    start = os.path.join(folder, "")
+    return np.array([start + name for name in names], dtype=object)
+
+
+def parts_by_content(
+    paths: Iterable[str], target: Any, groups: Any, fractions: Iterable[float], random_state: Any
+) -> np.ndarray:
+    """Deal samples to parts as :func:`stratified_parts`, with files of equal bytes in one part.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        The files; they are read, not decoded.
+    target : array-like of shape (n_samples,)
+        Class labels.
+    groups : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Sensitive attributes.
+    fractions : iterable of float
+        Shares of the parts, with sum 1.
+    random_state : int, RandomState instance or None
+        Decides which samples of a cell go to which part.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype int64
+        Number of each sample's part. Copies count once, in the cell of the first of them.
+    """
+    digests = [blake2b(Path(path).read_bytes(), digest_size=16).digest() for path in paths]
+    contents, _ = pd.factorize(np.array(digests, dtype=object))
+    _, first = np.unique(contents, return_index=True)
+    cells = make_cells(target, groups).codes
+    return stratified_parts(cells[first], None, fractions, random_state)[contents]
