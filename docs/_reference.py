@@ -46,7 +46,11 @@ FROM_MODULES = {
 def write(folder: Path) -> None:
     """Write ``index.rst``: all public names."""
     folder.mkdir(exist_ok=True)
-    _replace(folder / "index.rst", _index())
+    index = _index()
+    _replace(folder / "index.rst", index)
+    for page in folder.glob("*.rst"):  # those of names that are gone
+        if page.name != "index.rst" and f"   {page.stem}\n" not in index:
+            page.unlink()
 
 
 def skip_foreign(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
