@@ -286,8 +286,10 @@ class GBMixCriterion(nn.Module):
 
     def _choose(self, losses: Tensor, plan: StepPlan, y: Tensor, s: Tensor) -> Pairs:
         """Find the target, and the pairs around it."""
-        # no matrix product, which autocast may compute in half precision
-        score = (plan.averaging * losses).sum(1) + plan.offset
+        if losses.is_cuda:  # where autocast computes products of matrices in half precision
+            score = (plan.averaging * losses).sum(1) + plan.offset
+        else:
+            score = torch.addmv(plan.offset, plan.averaging, losses)
         if self.target_smoothing:
             score = self._smooth(score)
         target = score.argmax(0, keepdim=True)
