@@ -21,6 +21,7 @@ import pandas as pd
 from gbmix_sklearn.estimators import METHODS
 
 from ._records import RESULTS, read
+from .paper.report import block as paper
 from .refit import table as refit_table
 
 ROOT = Path(__file__).parents[1]
@@ -189,6 +190,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "methods": methods,
     "lines": lines,
     "refit": refit,
+    "paper": paper,
 }
 
 

@@ -32,6 +32,7 @@ _PUBLIC = {
     "UMIXClassifier": "estimators",
     "AFRClassifier": "estimators",
     "DFRClassifier": "estimators",
+    "paper_params": "estimators",
     # criteria for plain PyTorch loops
     "GBMixCriterion": "criteria",
     "CrossEntropyCriterion": "criteria",

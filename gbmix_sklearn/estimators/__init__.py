@@ -17,6 +17,7 @@ from ._mixup import (
     RegMixupClassifier,
     ReMixClassifier,
 )
+from ._paper import paper_params
 from ._umix import UMIXClassifier
 from ._unimix import UniMixClassifier
 
@@ -44,4 +45,4 @@ METHODS = {
     "GBMix": GBMixClassifier,
 }
 
-__all__ = ["METHODS", *sorted(method.__name__ for method in METHODS.values())]
+__all__ = ["METHODS", "paper_params", *sorted(method.__name__ for method in METHODS.values())]

@@ -1,0 +1,21 @@
+"""The benchmarks as commands: ``python -m benchmarks paper --table 4 --data-root DIR``."""
+
+from __future__ import annotations
+
+import sys
+
+from .paper.main import main as paper
+
+COMMANDS = {"paper": paper}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in COMMANDS:
+        print(f"usage: python -m benchmarks {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

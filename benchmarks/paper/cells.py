@@ -1,0 +1,129 @@
+"""A cell: one fit, judged by validation data; and its score on test data, if it is chosen."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gbmix_sklearn import NonFiniteLossError, group_report, load_model
+from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.groups import make_cells
+
+from .. import _records
+from .config import Cell
+from .data import Source, labels, part
+
+__all__ = ["Store", "fit", "score"]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where finished cells lie, one file each, and what they need meanwhile."""
+
+    folder: Path
+
+    def file(self, key: str) -> Path:
+        return self.folder / "cells" / f"{key}.json"
+
+    def model(self, key: str) -> Path:
+        return self.folder / "models" / key
+
+    def checkpoints(self, key: str) -> Path:
+        return self.folder / "checkpoints" / key
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The record of a finished cell."""
+        file = self.file(key)
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def write(self, key: str, record: dict[str, Any]) -> None:
+        """Write a record in one step: it is whole, or not there."""
+        _records.write(self.file(key), record)
+
+
+def fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
+    """Fit a cell on the training part and judge it by the validation part, unless that is done."""
+    key = cell.key(source.identity)
+    record = store.read(key)
+    if record is None:
+        record = _fit(cell, source, store, threads)
+        store.write(key, record)
+        shutil.rmtree(store.checkpoints(key), ignore_errors=True)
+    return record
+
+
+def _fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    key = cell.key(source.identity)
+    options: dict[str, Any] = {"random_state": cell.seed, **cell.parameters, **cell.setting}
+    if cell.embedding is None:
+        options["cache_dir"] = source.cache / "pixels"
+    if cell.checkpoints:  # a cell that is stopped goes on within its epochs
+        options["checkpoint_dir"] = store.checkpoints(key)
+    record = {
+        "key": key,
+        "dataset": cell.dataset,
+        "method": cell.method,
+        "preset": cell.preset,
+        "backbone": cell.backbone,
+        "seed": cell.seed,
+        "setting": cell.setting,
+        "parameters": cell.parameters,
+        "data": source.identity,
+    }
+    data = [part(source, name, cell.backbone, cell.embedding) for name in ("train", "valid")]
+    (X, y, groups), (X_val, y_val, groups_val) = data
+    model = METHODS[cell.classifier](**options)
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model.fit(X, y, groups, X_val=X_val, y_val=y_val, groups_val=groups_val)
+        except NonFiniteLossError as error:  # an outcome of this setting, not an accident
+            return {**record, "diverged": str(error), "machine": _records.machine()}
+    report = group_report(y_val, model.predict(X_val), groups=groups_val)
+    store.model(key).parent.mkdir(parents=True, exist_ok=True)
+    model.save(store.model(key))
+    return {
+        **record,
+        "validation": dict(report.attrs),
+        "best_epoch": int(model.best_epoch_),
+        "epochs": len(model.history_),
+        "seconds": round(time.perf_counter() - start, 3),
+        "warnings": sorted({f"{w.category.__name__}: {w.message}" for w in caught}),
+        "machine": _records.machine(),
+    }
+
+
+def score(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
+    """Score the model of a chosen cell on the test part, unless that is done."""
+    key = cell.key(source.identity)
+    record = store.read(key)
+    assert record is not None
+    if "test" in record:
+        return record
+    if not store.model(key).exists():  # cleared away when another setting was chosen
+        again = _fit(cell, source, store, threads)
+        assert "diverged" not in again
+    torch.set_num_threads(threads)
+    model = load_model(store.model(key))
+    X, y, groups = part(source, "test", cell.backbone, cell.embedding)
+    shares = make_cells(*labels(source, "train")).table
+    report = group_report(y, model.predict(X), groups=groups, cell_weights=shares)
+    record["test"] = dict(report.attrs)
+    store.write(key, record)
+    return record
+
+
+def n_threads(jobs: int) -> int:
+    """Threads for each of so many processes."""
+    cores = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    return max(1, cores // jobs)
