@@ -58,7 +58,7 @@ def open_folder(
         return [path]
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist. {get}")
-    if not (tarfile.is_tarfile(path) or zipfile.is_zipfile(path)):
+    if not (_is_tar(path) or zipfile.is_zipfile(path)):
         raise ValueError(
             f"{path} is neither a folder nor a tar or zip archive; a download of one may have "
             f"failed or ended early. {get}"
@@ -115,9 +115,17 @@ def unpack(archive: Path, cache_dir: Path) -> Path:
     return target
 
 
+def _is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, as far as its begin is there."""
+    try:
+        return tarfile.is_tarfile(path)
+    except BROKEN:  # a compressed one that ends within its first header
+        return False
+
+
 def _extract(archive: Path, folder: Path) -> None:
     """Write all members; both readers keep them within the folder."""
-    if tarfile.is_tarfile(archive):  # asked first: a zip may lie at the end of a tar
+    if _is_tar(archive):  # asked first: a zip may lie at the end of a tar
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
             # the reader stops without a word where a header is cut off or broken

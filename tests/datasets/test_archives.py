@@ -73,7 +73,15 @@ def test_an_archive_needs_a_folder_to_unpack_to(packed):
         load_waterbirds(archive)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("size", [5, 20, 60])
+def test_a_compressed_archive_that_ends_within_its_first_header_is_refused(packed, cache, size):
+    archive = packed("birds.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:size])
+    with pytest.raises(ValueError, match="a download of one may have failed or ended early"):
+        load_waterbirds(archive, cache_dir=cache)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.5, 0.8])
 @pytest.mark.parametrize("name", ["birds.tar", "birds.tar.gz"])
 def test_cut_off_archives_are_refused_and_leave_nothing(packed, cache, name, share):
     archive = packed(name)
