@@ -68,24 +68,6 @@ def test_an_absent_cell_does_no_harm(name):
     assert model.score(X[keep], y[keep]) > 0.85
 
 
-@every_method
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_trains(name, precision):
-    X, y, s = problem()
-    model = METHODS[name](hidden_units=(8,), precision=precision, **(FAST | {"max_epochs": 10}))
-    assert model.fit(X, y, s).score(X, y) > 0.85
-
-
-@every_method
-def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
-    X, y, s = problem()
-    whole = METHODS[name](**FAST).fit(X, y, s)
-    model = METHODS[name](**FAST, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
-    with pytest.raises(Killed):
-        model.fit(X, y, s)
-    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
-
-
 def test_the_weights_of_the_cells_survive_an_interruption(tmp_path):
     X, y, s = spurious(400, 0.1, seed=0)
     options = FAST | {"step_size": 0.3, "patience": None}

@@ -19,7 +19,7 @@ from gbmix_sklearn.estimators import _training
 from gbmix_sklearn.groups import make_cells
 from gbmix_sklearn.training import GroupNet
 
-from ..training.test_checkpoints import KillAfter, Killed, outcome
+from ..training.test_checkpoints import outcome
 from .problems import FAST, images, problem
 from .test_group_methods import LAST_EPOCH, spurious
 from .test_two_stages import Killed as KilledInAStep
@@ -78,24 +78,6 @@ def test_batch_normalization_and_odd_batches_are_no_trouble(name):
     backbone = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
     model = METHODS[name](backbone=backbone, batch_size=8, **(FAST | {"max_epochs": 8}))
     assert model.fit(X, y, s).score(X, y) > 0.85
-
-
-@every_method
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_trains(name, precision):
-    X, y, s = problem()
-    model = METHODS[name](hidden_units=(8,), precision=precision, **(FAST | {"max_epochs": 10}))
-    assert model.fit(X, y, s).score(X, y) > 0.85
-
-
-@every_method
-def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
-    X, y, s = problem()
-    whole = METHODS[name](**FAST).fit(X, y, s)
-    model = METHODS[name](**FAST, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
-    with pytest.raises(Killed):
-        model.fit(X, y, s)
-    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
 
 
 def halves(model, cells, epochs=20):

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from gbmix_sklearn import GBMixError, NonFiniteLossWarning
 from gbmix_sklearn._files import replace_file
+from gbmix_sklearn.estimators import METHODS
 from gbmix_sklearn.training import GroupNet, fingerprint
 
 from ..estimators.problems import images, method, problem
@@ -65,6 +66,16 @@ def outcome(model):
 
 def runs(folder):
     return sorted(path for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_goes_on_to_the_same_bits(name, tmp_path):
+    X, y, s = problem()
+    whole = method(name).fit(X, y, s)
+    model = method(name, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
+    with pytest.raises(Killed):
+        model.fit(X, y, s)
+    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
