@@ -143,11 +143,13 @@ def _contest(
     if makes_no_sense(method, preset_config):
         return None
     row = methods()[method]
+    own = preset_config.get("methods", {}).get(method, {})
     layers = (
         preset_config,
         row,
         row.get("for", {}).get(base(dataset), {}),
-        preset_config.get("methods", {}).get(method, {}),
+        own,
+        own.get("for", {}).get(base(dataset), {}),
     )
     if base(dataset) not in preset_config["epochs"]:
         raise SystemExit(f"the preset {preset_config['name']} says no epochs for {base(dataset)}")
