@@ -74,9 +74,9 @@ def _cells(config: dict[str, Any], frame: pd.DataFrame) -> list[tuple[str, list,
     metrics = config["metrics"]
     for dataset in config["datasets"]:
         of_dataset = frame[frame["dataset"] == dataset]
-        if of_dataset.empty:
-            continue
         compared = dataset in config.get("published", {})
+        if of_dataset["method"].nunique() < (1 if compared else 2):  # nothing to hold it against
+            continue
         header = ["method"]
         for metric in metrics:
             header += [HEADS[metric], "paper"] if compared else [HEADS[metric]]
@@ -112,8 +112,8 @@ def markdown(results: dict[str, Any], config: dict[str, Any], preset: dict[str, 
     foot = []
     if "ranked" not in config:
         n_seeds = frame["seed"].nunique()
-        seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
-        foot.append(f"Test data, per cent, mean ± std of {seeds}.")
+        seeds = "one seed" if n_seeds == 1 else f"mean ± std of {n_seeds} seeds"
+        foot.append(f"Test data, per cent, {seeds}.")
     if absent:
         foot.append(f"Not run: {', '.join(absent)}.")
     return "\n\n".join([*blocks, " ".join([*foot, *config["notes"]])]).rstrip()

@@ -128,6 +128,8 @@ def select(results: dict[str, Any], config: dict[str, Any], preset: dict[str, An
 
 
 def spread(values: Any) -> str:
-    """Mean and standard deviation over seeds, as in the paper."""
+    """Mean and standard deviation over seeds, as in the paper; one seed has no spread."""
     values = np.asarray(values, dtype=float)
-    return f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else "–"
+    if len(values) < 2:
+        return f"{values[0]:.1f}" if len(values) else "–"
+    return f"{values.mean():.1f} ± {values.std():.1f}"

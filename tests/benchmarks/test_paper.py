@@ -616,6 +616,23 @@ def test_a_table_by_hand():
     )
 
 
+def test_one_seed_has_no_spread():
+    found = {"records": [record("ERM", 0, 0.5), record("GBMix", 0, 0.6)]}
+    text = report.markdown(found, small_table(), config.preset("frozen"))
+    assert "| ERM | 50.0 | 60.1 ± 0.2 | 20.0 |" in text
+    assert "Test data, per cent, one seed." in text
+
+
+def test_an_ablation_needs_two_variants():
+    figure = config.table("figure3")
+    alone = {"records": [record("GBMix", 0, 0.5)]}
+    assert report.markdown(alone, figure, config.preset("frozen")) == ""
+    alone["records"].append(record("GBMix without refit", 0, 0.6))
+    assert "| GBMix without refit | 90.0 | 60.0 |" in report.markdown(
+        alone, figure, config.preset("frozen")
+    )
+
+
 def test_a_latex_table_by_hand():
     found = {"records": [record("ERM", 0, 0.5), record("ERM", 1, 0.6)]}
     text = report.latex(found, small_table(), config.preset("frozen"))
