@@ -67,6 +67,8 @@ _PUBLIC = {
     # splitting
     "SubgroupStratifiedKFold": "model_selection",
     "subgroup_train_test_split": "model_selection",
+    # choosing among the candidates of a search
+    "BestWorstGroup": "model_selection",
     # datasets
     "load_waterbirds": "datasets",
     "load_celeba": "datasets",
@@ -86,6 +88,7 @@ _PUBLIC = {
     "NonFiniteLossError": "exceptions",
     "NonFiniteLossWarning": "exceptions",
     "OutOfMemoryError": "exceptions",
+    "RefitRuleError": "exceptions",
     "SkippedImagesWarning": "exceptions",
     "SmallCellWarning": "exceptions",
     "WeightsNotFoundError": "exceptions",

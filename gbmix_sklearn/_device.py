@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from multiprocessing import current_process
 
 import torch
 
@@ -19,6 +21,9 @@ _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.floa
 #: how errors say it that have no class of their own: the CPU's, the libraries', other devices'
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
+#: joblib's worker processes are numbered from 1 on, nested ones in several parts
+_WORKER = re.compile(r"Loky(?:InitMain)?Process-(?:\d+:)*(\d+)")
+
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """Turn a `device` parameter into a device that exists.
@@ -26,7 +31,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` takes the GPU where there is one.
+        ``"auto"`` takes the GPU where there is one; of several the current one, and in the worker
+        processes of joblib, such as a search with `n_jobs` starts, each its own in turn.
 
     Returns
     -------
@@ -40,7 +46,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return _gpu_of_this_process()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         resolved = torch.device(device)
@@ -51,6 +57,15 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"got {device!r}: {error}"
         ) from error
     return resolved
+
+
+def _gpu_of_this_process() -> torch.device:
+    worker = _WORKER.fullmatch(current_process().name)
+    if worker is None or torch.cuda.device_count() < 2:
+        return torch.device("cuda")
+    gpu = torch.device("cuda", (int(worker[1]) - 1) % torch.cuda.device_count())
+    torch.cuda.set_device(gpu)  # or what names no device, such as pinned memory, goes to the first
+    return gpu
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -4,6 +4,8 @@ Every error can be caught both as :class:`GBMixError` and as the built-in class 
 users expect (``ValueError``, ``TypeError``, ``ImportError``).
 """
 
+from typing import Any
+
 __all__ = [
     "EmptyErrorSetWarning",
     "GBMixError",
@@ -13,6 +15,7 @@ __all__ = [
     "NonFiniteLossError",
     "NonFiniteLossWarning",
     "OutOfMemoryError",
+    "RefitRuleError",
     "SkippedImagesWarning",
     "SmallCellWarning",
     "WeightsNotFoundError",
@@ -37,6 +40,25 @@ class NonFiniteLossError(GBMixError, ValueError):
 
 class OutOfMemoryError(GBMixError, MemoryError):
     """A training batch does not fit into the memory of the device."""
+
+
+class RefitRuleError(GBMixError, ValueError):
+    """A rule cannot choose a candidate of a search; `cv_results` keeps the results of the search.
+
+    Parameters
+    ----------
+    message : str
+        Why not, and what to do.
+    cv_results : mapping
+        What the search would have stored as `cv_results_`.
+    """
+
+    def __init__(self, message: str, cv_results: Any):
+        super().__init__(message, cv_results)  # both, so that it can be pickled
+        self.cv_results = cv_results
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 class WeightsNotFoundError(GBMixError, OSError):
