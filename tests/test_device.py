@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from joblib import Parallel, delayed
+from joblib.externals.loky import ProcessPoolExecutor
 
 from gbmix_sklearn import _device
 from gbmix_sklearn._device import resolve_device
@@ -57,18 +57,22 @@ def test_a_device_that_is_named_is_taken_in_workers_too(monkeypatch):
     assert made_current == []
 
 
-def in_a_worker():
-    time.sleep(0.3)  # so that both workers have something to do
+def in_a_worker(folder):
+    """The GPU of this worker, asked when both have come: none can do the work of both."""
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2:
+        assert time.monotonic() < deadline, "the other worker never came"
+        time.sleep(0.02)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        real = multiprocessing.current_process().name
-        with_gpus(monkeypatch, 2, real)
-        return os.getpid(), resolve_device("auto").index
+        with_gpus(monkeypatch, 2, multiprocessing.current_process().name)
+        return resolve_device("auto").index
 
 
-def test_two_real_workers_of_joblib_take_two_gpus():
-    places = Parallel(n_jobs=2)(delayed(in_a_worker)() for _ in range(4))
-    assert len(set(places)) == 2
-    assert {gpu for _, gpu in places} == {0, 1}
+def test_two_real_workers_of_joblib_take_two_gpus(tmp_path):
+    with ProcessPoolExecutor(max_workers=2) as workers:
+        gpus = list(workers.map(in_a_worker, [tmp_path] * 2))
+    assert sorted(gpus) == [0, 1]
 
 
 def test_nothing_is_asked_of_cuda_before_fit():

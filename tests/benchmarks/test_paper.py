@@ -548,6 +548,16 @@ def test_every_setting_of_every_preset_is_valid(size):
             model._check_parameters()
 
 
+def test_a_preset_may_say_more_for_one_data_set():
+    tables = [config.table("table3"), config.table("table4")]
+    found = {
+        contest.dataset: {cell.setting["adjustment"] for cell in contest.cells}
+        for contest in config.contests(tables, config.preset("cpu"), 1)
+        if contest.method == "GDRO"
+    }
+    assert found == {"Waterbirds": {3.0}, "CelebA": {3.0}, "UTKFace": {5.0}, "FairFace": {3.0}}
+
+
 def test_keys_tell_cells_apart():
     tables = [config.table(name) for name in config.tables()]
     for size in ("paper", "frozen"):
