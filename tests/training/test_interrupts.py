@@ -12,6 +12,14 @@ from gbmix_sklearn.training._interrupts import deferred_interrupt
 from ..estimators.problems import method, problem
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_counts():
+    """A shell starts what it runs in the background, such as all of these tests, deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
 
