@@ -15,6 +15,7 @@ SECTIONS = {
     "refit": "Refit of the last layer",
     "backbones": "Embedding",
     "metrics": "Metrics and scorers",
+    "plotting": "Displays",
     "model_selection": "Splitting",
     "datasets": "Data sets",
     "sampling": "Sampling",

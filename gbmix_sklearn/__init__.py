@@ -64,6 +64,11 @@ _PUBLIC = {
     "demographic_parity_scorer": "metrics",
     "equalized_odds_scorer": "metrics",
     "make_group_scorer": "metrics",
+    # displays
+    "GroupAccuracyDisplay": "plotting",
+    "TradeoffDisplay": "plotting",
+    "TrainingDisplay": "plotting",
+    "AblationDisplay": "plotting",
     # splitting
     "SubgroupStratifiedKFold": "model_selection",
     "subgroup_train_test_split": "model_selection",
