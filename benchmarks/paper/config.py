@@ -104,7 +104,22 @@ class Contest:
     method: str
     preset: str
     backbone: str
+    #: the sweep, which chooses
     cells: tuple[Cell, ...]
+    #: where a pilot with fewer seeds chooses: the others, of which only the chosen setting is run
+    after_pilot: tuple[Cell, ...] = ()
+
+    def with_setting(self, setting: dict[str, Any]) -> list[Cell]:
+        """The cells of one setting with all seeds."""
+        return [cell for cell in (*self.cells, *self.after_pilot) if cell.setting == setting]
+
+    @property
+    def seeds(self) -> set[int]:
+        return {cell.seed for cell in (*self.cells, *self.after_pilot)}
+
+    def __len__(self) -> int:
+        """Number of fits."""
+        return len(self.cells) + len({cell.seed for cell in self.after_pilot})
 
     @property
     def name(self) -> tuple[str, str, str, str]:
@@ -166,7 +181,7 @@ def _contest(
     embedding = preset_config.get("embedding")
     if embedding is None:
         parameters["backbone"] = backbone
-    cells = tuple(
+    cells = [
         Cell(
             dataset,
             method,
@@ -181,5 +196,8 @@ def _contest(
         )
         for setting in product(*sweep.values())
         for seed in range(seeds)
-    )
-    return Contest(dataset, method, preset_config["name"], backbone, cells)
+    ]
+    n_pilots = preset_config.get("pilot_seeds", seeds)
+    pilot = tuple(cell for cell in cells if cell.seed < n_pilots)
+    others = tuple(cell for cell in cells if cell.seed >= n_pilots)
+    return Contest(dataset, method, preset_config["name"], backbone, pilot, others)

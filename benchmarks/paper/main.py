@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", type=Path, required=True, metavar="DIR",
                         help="folder with the data sets, as folders or archives")  # fmt: skip
     parser.add_argument("--preset", default="cpu", metavar="NAME",
-                        help="paper, cpu (default), frozen, smoke, or a .toml file")  # fmt: skip
+                        help="paper, gpu, cpu (default), frozen, smoke, or a file")  # fmt: skip
     parser.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="instead of the table's; any of the package's")  # fmt: skip
     parser.add_argument("--datasets", nargs="+", metavar="DATASET", help="some of the table's")
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
     try:
         absent = _prepare(planned, size, arguments.data_root, out, sources)
         planned = [contest for contest in planned if contest.dataset in sources]
-        n_cells = sum(len(contest.cells) for contest in planned)
+        n_cells = sum(map(len, planned))
         _say(f"{len(planned)} pairs of method and data set, {n_cells} cells")
         if arguments.plan or not planned:
             return 0 if arguments.plan else 1
@@ -89,10 +89,10 @@ def main(argv: list[str]) -> int:
         there = [
             store.file(cell.key(sources[contest.dataset].identity)).exists()
             for contest in planned
-            for cell in contest.cells
+            for cell in (*contest.cells, *contest.after_pilot)
             if contest.dataset in sources
         ]
-        _say(f"\nstopped: {sum(there)} of {len(there)} cells are kept in {out}")
+        _say(f"\nstopped: {sum(there)} of {sum(map(len, planned))} cells are kept in {out}")
         if isinstance(error, BrokenExecutor):
             _say(f"a process died, perhaps for want of memory: try fewer --jobs ({error})")
             return 1

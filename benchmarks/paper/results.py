@@ -48,7 +48,7 @@ def merge(results: dict[str, Any], outcomes: Iterable[Outcome]) -> dict[str, Any
     records, sweeps = [], []
     for outcome in outcomes:
         tested = [r for r in outcome.records if r["setting"] == outcome.chosen and "test" in r]
-        seeds = {cell.seed for cell in outcome.contest.cells}
+        seeds = outcome.contest.seeds
         if {r["seed"] for r in tested} != seeds:
             continue
         if len(earlier.get((*outcome.contest.name, tested[0]["data"]), ())) > len(seeds):
@@ -90,7 +90,7 @@ def _record(cell: dict[str, Any], machines: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sweep(outcome: Outcome) -> dict[str, Any]:
-    """Validation scores of all settings on all seeds; None where a fit diverged."""
+    """Validation scores of all settings on the seeds that were run; None where a fit diverged."""
     scores: dict[str, list[float | None]] = {}
     for record in outcome.records:
         score = record.get("validation", {}).get("worst_group_accuracy")

@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,34 +81,55 @@ def run(
 ) -> list[Outcome]:
     """Run all cells; choose a setting in each contest; score what was chosen on test data.
 
+    After a pilot, the chosen setting is run with the other seeds before it is scored.
+
     Cells that are stored are not run. Test data are read for the cells of a chosen setting only,
     when all cells of their contest are there. A cell that raises is reported, leaves its contest
     undecided, and stops nothing else.
     """
     outcomes = [Outcome(contest) for contest in contests]
-    progress = Progress(sum(len(contest.cells) for contest in contests), jobs)
+    progress = Progress(sum(len(contest) for contest in contests), jobs)
     queue: deque[tuple[Callable, Outcome, Cell]] = deque()
     threads = n_threads(jobs)
 
     def source_of(outcome: Outcome) -> Source:
         return sources[outcome.contest.dataset]
 
-    def decide(outcome: Outcome) -> None:
-        """When the last cell of a sweep is there: queue the test of the chosen ones."""
-        if len(outcome.records) + len(outcome.broken) < len(outcome.contest.cells):
-            return
-        if outcome.broken:
-            return
-        # in the order of the sweep, not in that of finishing: it decides ties
-        keys = [cell.key(source_of(outcome).identity) for cell in outcome.contest.cells]
-        outcome.records.sort(key=lambda record: keys.index(record["key"]))
-        outcome.chosen = choose((r["setting"], r.get("validation")) for r in outcome.records)
+    def request(outcome: Outcome, cells: Iterable[Cell]) -> None:
+        """Take stored records of cells, and queue the others."""
+        for cell in cells:
+            record = store.read(cell.key(source_of(outcome).identity))
+            if record is None:
+                queue.append((fit, outcome, cell))
+            else:
+                progress.found += 1
+                progress.done += 1
+                outcome.records.append(record)
+
+    def go_on(outcome: Outcome) -> None:
+        """When the last cell of a sweep is there: choose; when those of the choice are: test it."""
+        contest = outcome.contest
         if outcome.chosen is None:
-            progress.say(f"{outcome.contest.dataset}, {outcome.contest.method}: all diverged")
+            if len(outcome.records) + len(outcome.broken) < len(contest.cells) or outcome.broken:
+                return
+            # in the order of the sweep, not in that of finishing: it decides ties
+            keys = [cell.key(source_of(outcome).identity) for cell in contest.cells]
+            outcome.records.sort(key=lambda record: keys.index(record["key"]))
+            outcome.chosen = choose((r["setting"], r.get("validation")) for r in outcome.records)
+            if outcome.chosen is None:
+                progress.total -= len(contest) - len(contest.cells)
+                progress.say(f"{contest.dataset}, {contest.method}: all diverged")
+                return
+            request(outcome, [c for c in contest.after_pilot if c.setting == outcome.chosen])
+        if len(outcome.records) < len(contest):
             return
-        for cell in outcome.contest.cells:
-            if cell.setting == outcome.chosen:
-                queue.appendleft((score, outcome, cell))
+        chosen = contest.with_setting(outcome.chosen)
+        if any("diverged" in r for r in outcome.records if r["setting"] == outcome.chosen):
+            progress.say(
+                f"{contest.dataset}, {contest.method}: diverged with a seed after the pilot"
+            )
+            return
+        queue.extendleft((score, outcome, cell) for cell in chosen)
 
     def finish(task: tuple, record: dict[str, Any] | None, error: str | None) -> None:
         function, outcome, cell = task
@@ -120,7 +141,7 @@ def run(
             progress.done += 1
             if record is not None:
                 outcome.records.append(record)
-            decide(outcome)
+            go_on(outcome)
             return
         if record is not None:
             place = [r["key"] for r in outcome.records].index(record["key"])
@@ -131,15 +152,8 @@ def run(
                 rmtree(store.model(r["key"]), ignore_errors=True)
 
     for outcome in outcomes:
-        for cell in outcome.contest.cells:
-            record = store.read(cell.key(source_of(outcome).identity))
-            if record is None:
-                queue.append((fit, outcome, cell))
-            else:
-                progress.found += 1
-                progress.done += 1
-                outcome.records.append(record)
-        decide(outcome)
+        request(outcome, outcome.contest.cells)
+        go_on(outcome)
     if progress.found:
         progress.say(f"{progress.found} cells are there already")
     with _pool(jobs) as submit:

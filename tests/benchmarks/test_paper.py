@@ -1,5 +1,6 @@
 """The paper's tables and figures as commands, on small generated folders."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -77,6 +78,7 @@ lr = [1e-2, 1e-3]
 UTKFace = 1
 FairFace = 1
 """
+PILOT = "pilot_seeds = 1\n" + TWO_RATES
 FROZEN = """
 about = "a frozen backbone"
 backbone = "test_efficientnet"
@@ -277,7 +279,7 @@ def test_nonsense_is_refused(paper, arguments):
 
 
 def test_an_unknown_preset_names_those_that_there_are(paper):
-    with pytest.raises(SystemExit, match=r"cpu, frozen, paper, smoke"):
+    with pytest.raises(SystemExit, match=r"cpu, frozen, gpu, paper, smoke"):
         paper("--table", "4", preset="huge")
 
 
@@ -299,6 +301,62 @@ def test_test_data_are_read_for_the_chosen_setting_alone_and_last(paper, monkeyp
     assert paper("--table", "4", "--methods", "ERM", preset=TWO_RATES, seeds=2) == 0
     names = [name for _, name, *_ in read]
     assert names == ["train", "valid"] * 4 + ["test"] * 2  # two settings, two seeds; one chosen
+
+
+def test_after_a_pilot_the_other_seeds_run_the_chosen_setting_only(paper, monkeypatch, capsys):
+    fits, tests = spy(monkeypatch, cells, "_fit"), spy(monkeypatch, runner, "score")
+    arguments = ("--table", "4", "--methods", "ERM")
+    assert paper(*arguments, preset=PILOT, seeds=3) == 0
+    (sweep,) = paper.results()["sweeps"]
+    ran = [(cell.setting["lr"], cell.seed) for cell, *_ in fits]
+    chosen = sweep["chosen"]["lr"]
+    assert ran == [(1e-2, 0), (1e-3, 0), (chosen, 1), (chosen, 2)]
+    assert sorted((cell.setting["lr"], cell.seed) for cell, *_ in tests) == [
+        (chosen, seed) for seed in range(3)
+    ]
+    assert {record["seed"] for record in paper.results()["records"]} == {0, 1, 2}
+    of_settings = [entry["validation_worst_group_accuracy"] for entry in sweep["settings"]]
+    assert sorted(map(len, of_settings)) == [1, 3]
+    assert "4/4 cells" in capsys.readouterr().err
+    assert paper(*arguments, preset=PILOT, seeds=3) == 0  # all of it is there
+    assert len(fits) == 4
+
+
+def test_a_pilot_alone_chooses(contest, tmp_path, monkeypatch):
+    """The setting that wins with the first seed is kept, however it does with others."""
+    found, source, made_up = contest
+    later = [dataclasses.replace(cell, seed=1) for cell in found.cells]
+    found = dataclasses.replace(found, after_pilot=tuple(later))
+    assert len(found) == 3
+    worst = {(1e-2, 0): 0.6, (1e-3, 0): 0.5, (1e-2, 1): 0.0, (1e-3, 1): 1.0}
+
+    def made(cell, *_):
+        return made_up(cell, worst[cell.setting["lr"], cell.seed], 0.5)
+
+    monkeypatch.setattr(runner, "fit", made)
+    monkeypatch.setattr(runner, "score", lambda cell, *_: made(cell))
+    (outcome,) = runner.run([found], {"UTKFace": source}, cells.Store(tmp_path))
+    assert outcome.chosen == {"lr": 1e-2}
+    assert len(outcome.records) == 3
+
+
+def test_a_choice_that_diverges_after_the_pilot_is_not_tested(
+    contest, tmp_path, monkeypatch, capsys
+):
+    found, source, made_up = contest
+    later = [dataclasses.replace(cell, seed=1) for cell in found.cells]
+    found = dataclasses.replace(found, after_pilot=tuple(later))
+
+    def fit(cell, *_):
+        record = made_up(cell, 0.5, 0.5)
+        del record["test"]
+        return record if cell.seed == 0 else record | {"diverged": "nan"}
+
+    monkeypatch.setattr(runner, "fit", fit)
+    monkeypatch.setattr(runner, "score", lambda *_: pytest.fail("nothing to test"))
+    (outcome,) = runner.run([found], {"UTKFace": source}, cells.Store(tmp_path))
+    assert "diverged with a seed after the pilot" in capsys.readouterr().err
+    assert results.merge(results.empty(), [outcome])["records"] == []
 
 
 def test_a_sweep_needs_no_test_image(root, paper, tmp_path, monkeypatch):
@@ -498,7 +556,7 @@ def test_every_table_has_all_rows_of_the_paper(name):
     for methods in found.get("published", {}).values():
         assert set(methods) == as_printed
     for dataset in found["datasets"]:
-        for size in ("paper", "cpu", "frozen", "smoke"):
+        for size in ("paper", "gpu", "cpu", "frozen", "smoke"):
             assert config.base(dataset) in config.preset(size)["epochs"]
 
 
@@ -535,7 +593,7 @@ def test_sweeps_are_those_of_the_paper(dataset, method, swept):
         assert contest.cells[0].parameters["weight_decay"] == 0.1
 
 
-@pytest.mark.parametrize("size", ["paper", "cpu", "frozen", "smoke"])
+@pytest.mark.parametrize("size", ["paper", "gpu", "cpu", "frozen", "smoke"])
 def test_every_setting_of_every_preset_is_valid(size):
     tables = [config.table(name) for name in config.tables()]
     contests = list(config.contests(tables, config.preset(size), 1))
