@@ -17,6 +17,7 @@ SECTIONS = {
     "metrics": "Metrics and scorers",
     "plotting": "Displays",
     "model_selection": "Splitting",
+    "report": "Audits and model cards",
     "datasets": "Data sets",
     "sampling": "Sampling",
     "groups": "Cells",
@@ -32,6 +33,7 @@ FROM_MODULES = {
         "demographic_parity_difference",
         "equalized_odds_difference",
     ],
+    "report": ["AuditComparison"],
     "export": ["export_onnx"],
     "sampling": [
         "GroupBalancedSampler",

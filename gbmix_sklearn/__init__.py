@@ -69,6 +69,9 @@ _PUBLIC = {
     "TradeoffDisplay": "plotting",
     "TrainingDisplay": "plotting",
     "AblationDisplay": "plotting",
+    # reports
+    "GroupAudit": "report",
+    "model_card": "report",
     # splitting
     "SubgroupStratifiedKFold": "model_selection",
     "subgroup_train_test_split": "model_selection",

@@ -82,4 +82,4 @@ class SkippedImagesWarning(UserWarning):
 
 
 class SmallCellWarning(UserWarning):
-    """A cell is too small to give samples to every part of a split."""
+    """A cell is too small: to give samples to every part of a split, or to say how good it is."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ._scores import adjusted_average, cell_accuracies, plain_cell
+from ._summary import SUMMARY, SummaryScores
 
-__all__ = ["GroupReport", "group_report"]
+__all__ = ["GroupReport", "cell_names", "group_name", "group_report"]
 
 _COLUMNS = ("accuracy", "count", "share")
-_SUMMARY = (
-    "worst_group_accuracy",
-    "robust_gap",
-    "average_accuracy",
-    "mean_group_accuracy",
-    "adjusted_average_accuracy",
-)
 
 
-class GroupReport(pd.DataFrame):
+class GroupReport(SummaryScores, pd.DataFrame):
     """The table that :func:`group_report` returns; parts of it are plain DataFrames.
 
     A row for each cell, with the columns ``accuracy``, ``count`` and ``share``, all numbers. The
@@ -33,29 +28,9 @@ class GroupReport(pd.DataFrame):
     """
 
     @property
-    def worst_group_accuracy(self) -> float:
-        """Accuracy of the worst cell."""
-        return self.attrs["worst_group_accuracy"]
-
-    @property
-    def robust_gap(self) -> float:
-        """Difference between the best and the worst cell."""
-        return self.attrs["robust_gap"]
-
-    @property
-    def average_accuracy(self) -> float:
-        """Accuracy over all samples."""
-        return self.attrs["average_accuracy"]
-
-    @property
-    def mean_group_accuracy(self) -> float:
-        """Mean accuracy of the cells, each counting the same."""
-        return self.attrs["mean_group_accuracy"]
-
-    @property
-    def adjusted_average_accuracy(self) -> float | None:
-        """Cells weighted by their share of the training set; None without those weights."""
-        return self.attrs.get("adjusted_average_accuracy")
+    def summary(self) -> dict[str, float]:
+        """The scores by name."""
+        return {name: self.attrs[name] for name in SUMMARY if name in self.attrs}
 
     @property
     def worst_cell(self) -> tuple:
@@ -63,13 +38,10 @@ class GroupReport(pd.DataFrame):
         return plain_cell(self.index[int(np.argmin(self["accuracy"].to_numpy()))])
 
     def __repr__(self) -> str:
-        if not set(_SUMMARY[:-1]) <= set(self.attrs) or not set(_COLUMNS) <= set(self.columns):
+        if not set(SUMMARY[:-1]) <= set(self.attrs) or not set(_COLUMNS) <= set(self.columns):
             return super().__repr__()  # changed in place: no longer the report that was made
-        names = [
-            ", ".join([str(cell[0]), *map("{}={}".format, self.index.names[1:], cell[1:])])
-            for cell in self.index
-        ]
-        summary = {n.replace("_", " "): self.attrs[n] for n in _SUMMARY if n in self.attrs}
+        names = cell_names(self.index)
+        summary = {name.replace("_", " "): score for name, score in self.summary.items()}
         width = max(map(len, [*names, *summary]))
         worst = self["accuracy"] == self["accuracy"].min()
         marks = np.where(worst, "  <- worst", "")
@@ -169,3 +141,13 @@ def group_report(
     if cell_weights is not None:
         report.attrs["adjusted_average_accuracy"] = adjusted_average(table, cell_weights)
     return report
+
+
+def cell_names(index: pd.Index) -> list[str]:
+    """Name cells as the report prints them, ``">50K, sex=Female"``."""
+    return [f"{cell[0]}, {group_name(index.names[1:], cell[1:])}" for cell in index]
+
+
+def group_name(attributes: Sequence[Any], values: Sequence[Any]) -> str:
+    """Name a combination of attribute values, ``"sex=Female, age=old"``."""
+    return ", ".join(f"{name}={value}" for name, value in zip(attributes, values, strict=True))

@@ -13,6 +13,7 @@ from ..exceptions import MissingGroupsError
 from ..groups import take_groups
 from ..metrics import group_report
 from ..metrics._intervals import clopper_pearson
+from ..metrics._report import cell_names
 from ._rows import Rows
 from ._style import BLUE, GREY, VERMILLION, legend_above, merged, open_frame
 
@@ -139,7 +140,7 @@ class GroupAccuracyDisplay:
 
         numbers = [f"{a:.3f}  n={n:,.0f}" for a, n in zip(accuracy, count, strict=True)]
         numbers = [f"{n}  worst" if w else n for n, w in zip(numbers, worst, strict=True)]
-        rows = Rows(cell_names(cells.index))
+        rows = Rows(_names(cells.index))
         self.ax_ = ax = rows.axes(ax, right=max(map(len, numbers)))
         self.figure_ = ax.figure
         labels = rows.write(ax)
@@ -306,12 +307,9 @@ class GroupAccuracyDisplay:
         return display.plot(ax, **kwargs)
 
 
-def cell_names(index: pd.Index) -> list[str]:
-    """Name the cells as :func:`group_report` prints them, such as ``">50K, sex=Female"``."""
-    if not isinstance(index, pd.MultiIndex):
-        return [str(name) for name in index]
-    attributes = index.names[1:]
-    return [", ".join([str(c[0]), *map("{}={}".format, attributes, c[1:])]) for c in index]
+def _names(index: pd.Index) -> list[str]:
+    """Name the cells as the report prints them; an index of names has them already."""
+    return cell_names(index) if isinstance(index, pd.MultiIndex) else [str(name) for name in index]
 
 
 def _check_cells(cells: Any) -> None:
@@ -330,5 +328,5 @@ def _check_cells(cells: Any) -> None:
         row = int(np.argmin(fits))
         raise ValueError(
             "each cell needs 0 <= low <= accuracy <= high <= 1; "
-            f"{cell_names(cells.index)[row]} has {low[row]}, {accuracy[row]}, {high[row]}"
+            f"{_names(cells.index)[row]} has {low[row]}, {accuracy[row]}, {high[row]}"
         )

@@ -1,0 +1,76 @@
+"""Audits as JSON, whatever labels and attributes are made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ._summary import group_values
+
+if TYPE_CHECKING:
+    from ._audit import GroupAudit
+
+__all__ = ["as_json", "audit_record"]
+
+
+def as_json(content: Any) -> str:
+    """Write as JSON that every reader takes: NaN, which it does not know, becomes null."""
+    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def audit_record(audit: GroupAudit) -> dict[str, Any]:
+    """All that was measured; :meth:`GroupAudit.to_json` says what is where."""
+    worst, following = audit._worst.cell, audit._worst.next
+    index, by_group = audit._outcomes.index, audit.calibration_by_group
+    record = {
+        "n_samples": audit.n_samples,
+        "confidence": audit.confidence,
+        "summary": audit.summary,
+        "worst": {
+            "label": audit.labels[worst],
+            "next": None if following is None else audit.labels[following],
+            "lead": audit.lead,
+            "pvalue_adjusted": audit.lead_pvalue,
+            "significant": audit.lead_is_significant,
+            "rank_confidence": audit.rank_confidence,
+        },
+        "cells": [
+            {"class": cell[0], "attributes": attributes, "label": label, **row}
+            for cell, attributes, label, row in zip(
+                index,
+                _attributes(index.droplevel(0)),
+                audit.labels,
+                audit.to_frame().to_dict("records"),
+                strict=True,
+            )
+        ],
+        "small_cells": audit.small_cells,
+    }
+    if by_group is not None:
+        rows = zip(_attributes(by_group.index), by_group.to_dict("records"), strict=True)
+        record["calibration_by_group"] = [{"attributes": group, **row} for group, row in rows]
+    if audit.model is not None:
+        record["model"] = {"name": audit.model.name, "parameters": audit.model.parameters}
+    return record
+
+
+def _attributes(groups: pd.Index) -> list[dict[str, Any]]:
+    """Attribute values of each group; an object of its own, since they can have any name."""
+    names = [str(name) for name in groups.names]
+    return [dict(zip(names, values, strict=True)) for values in group_values(groups)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
