@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from .paper.main import main as paper
@@ -18,4 +19,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # what ends a job of a queue ends it as Ctrl-C does: finished cells and no process stay
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

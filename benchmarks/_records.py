@@ -10,8 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gbmix_sklearn import __version__
+
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("numpy", "pandas", "scikit-learn", "skorch", "timm", "torch", "gbmix-sklearn")
+_PACKAGES = ("numpy", "pandas", "scikit-learn", "skorch", "timm", "torch")
 
 
 def _processor() -> str:
@@ -33,7 +35,8 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        # ours may be a folder on the path, of which no installer keeps a record
+        "versions": {name: version(name) for name in _PACKAGES} | {"gbmix-sklearn": __version__},
     }
 
 

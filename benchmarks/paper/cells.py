@@ -78,6 +78,7 @@ def _fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, An
         "setting": cell.setting,
         "parameters": cell.parameters,
         "data": source.identity,
+        "machine": _records.machine(),
     }
     data = [part(source, name, cell.backbone, cell.embedding) for name in ("train", "valid")]
     (X, y, groups), (X_val, y_val, groups_val) = data
@@ -88,7 +89,7 @@ def _fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, An
         try:
             model.fit(X, y, groups, X_val=X_val, y_val=y_val, groups_val=groups_val)
         except NonFiniteLossError as error:  # an outcome of this setting, not an accident
-            return {**record, "diverged": str(error), "machine": _records.machine()}
+            return {**record, "diverged": str(error)}
     report = group_report(y_val, model.predict(X_val), groups=groups_val)
     store.model(key).parent.mkdir(parents=True, exist_ok=True)
     model.save(store.model(key))
@@ -99,7 +100,6 @@ def _fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, An
         "epochs": len(model.history_),
         "seconds": round(time.perf_counter() - start, 3),
         "warnings": sorted({f"{w.category.__name__}: {w.message}" for w in caught}),
-        "machine": _records.machine(),
     }
 
 

@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import BrokenExecutor
 
 import pandas as pd
@@ -223,6 +227,37 @@ def test_ctrl_c_loses_the_running_cell_only(paper, monkeypatch, capsys):
     fits = spy(monkeypatch, cells, "_fit")
     assert paper(*arguments) == 0
     assert len(fits) == 1
+
+
+def is_there(process_group):
+    try:
+        os.killpg(process_group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+def test_a_job_that_is_ended_leaves_no_process_behind(root, tmp_path):
+    command = ["paper", "--table", "4", "--preset", "smoke", "--jobs", "2"]
+    folders = ["--data-root", str(root), "--out", str(tmp_path)]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", *command, *folders],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in job.stderr:
+        if "time unknown" in line:  # the first cells are running
+            break
+    job.terminate()
+    _, rest = job.communicate(timeout=120)
+    assert job.returncode == 130
+    assert "the same command goes on" in rest
+    deadline = time.monotonic() + 60
+    while is_there(job.pid):
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.1)
 
 
 def test_a_process_that_dies_is_explained(paper, monkeypatch, capsys):
