@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -14,13 +16,15 @@ from sklearn.model_selection import (
     cross_val_predict,
     cross_validate,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gbmix_sklearn import (
+    BestWorstGroup,
     MissingGroupsWarning,
     SubgroupStratifiedKFold,
     make_group_scorer,
+    robust_gap_scorer,
     subgroup_train_test_split,
     worst_group_accuracy_score,
     worst_group_accuracy_scorer,
@@ -137,6 +141,183 @@ class TestRoutingOn:
         )
         search = GridSearchCV(pipeline(), GRID, **SEARCH).fit(X_train, y_train, groups=s_train)
         assert search.score(X_test, y_test, groups=s_test) > 0.7
+
+
+BOTH = {"worst": worst_group_accuracy_scorer, "average": "accuracy"}
+
+
+def choose_by_hand(results, floor, rows=None):
+    """Row with the best worst group among those whose average reaches the floor."""
+    rows = range(len(results["params"])) if rows is None else rows
+    good = [row for row in rows if results["mean_test_average"][row] >= floor]
+    return max(good, key=lambda row: results["mean_test_worst"][row])
+
+
+@pytest.mark.usefixtures("routing_on")
+class TestBestWorstGroup:
+    @pytest.mark.parametrize("kind", [GridSearchCV, RandomizedSearchCV])
+    def test_the_best_worst_group_among_good_averages_is_refitted(self, kind, data):
+        X, y, s = data
+        grid = {"gbmixclassifier__lr": [1e-5, 1e-3, 0.05], "gbmixclassifier__alpha": [0.2, 2.0]}
+        options = {"n_iter": 4, "random_state": 0} if kind is RandomizedSearchCV else {}
+        search = kind(
+            pipeline(), grid, **options, **SEARCH | {"scoring": BOTH}, refit=BestWorstGroup(0.5)
+        ).fit(X, y, groups=s)
+        assert search.best_index_ == choose_by_hand(search.cv_results_, 0.5)
+        assert search.best_params_ == search.cv_results_["params"][search.best_index_]
+        again = pipeline().set_params(**search.best_params_).fit(X, y, groups=s)
+        assert (search.predict_proba(X) == again.predict_proba(X)).all()
+
+    def test_any_classifier_of_scikit_learn_will_do(self, data):
+        X, y, s = data
+        search = GridSearchCV(
+            # all in one class, or the prior's: a good average, and groups with nothing right
+            DummyClassifier(random_state=0),
+            {"strategy": ["most_frequent", "stratified", "prior"]},
+            **SEARCH | {"scoring": BOTH},
+            refit=BestWorstGroup(within=0.5),
+        ).fit(X, y, groups=s)
+        assert search.best_params_ == {"strategy": "stratified"}
+
+    def test_methods_are_candidates_like_any_parameter(self, data):
+        X, y, s = data
+        methods = [method("ERM", lr=1e-5), method("GBMix"), method("GroupDRO")]
+        search = GridSearchCV(
+            Pipeline([("scale", StandardScaler()), ("method", method("ERM"))]),
+            {"method": methods},
+            **SEARCH | {"scoring": BOTH},
+            refit=BestWorstGroup(),
+        ).fit(X, y, groups=s)
+        assert search.best_index_ in (1, 2)
+        assert type(search.best_estimator_[-1]) is type(methods[search.best_index_])
+
+    def test_two_processes_choose_as_one(self, data):
+        X, y, s = data
+        one, two = (
+            GridSearchCV(
+                pipeline(),
+                GRID,
+                n_jobs=n_jobs,
+                **SEARCH | {"scoring": BOTH | {"gap": robust_gap_scorer}},
+                refit=BestWorstGroup(),
+            ).fit(X, y, groups=s)
+            for n_jobs in (1, 2)
+        )
+        for key in one.cv_results_:
+            if "_test_" in key:
+                assert one.cv_results_[key].tolist() == two.cv_results_[key].tolist()
+        assert one.best_params_ == two.best_params_
+        assert (one.predict_proba(X) == two.predict_proba(X)).all()
+
+    def test_halving_searches_choose_among_the_candidates_of_the_last_iteration(self, data):
+        """They drop candidates by "score" and never call a callable `refit`: call it afterwards."""
+        X, y, s = data
+        scores = {"score": worst_group_accuracy_scorer, "average": "accuracy"}
+        rule = BestWorstGroup(floor=0.5, worst="score")
+        search = HalvingGridSearchCV(
+            pipeline(),
+            {"gbmixclassifier__lr": [1e-5, 1e-3, 0.01, 0.05]},
+            factor=2,
+            min_resources=120,
+            random_state=0,
+            **SEARCH | {"scoring": check_scoring(pipeline(), scoring=scores)},
+            refit=rule,
+        ).fit(X, y, groups=s)
+        results = search.cv_results_
+        last = np.flatnonzero(results["iter"] == max(results["iter"]))
+        assert 1 < len(last) < len(results["iter"])
+        renamed = results | {"mean_test_worst": results["mean_test_score"]}
+        assert rule(results) == choose_by_hand(renamed, 0.5, last)
+        tuned = clone(search.estimator).set_params(**results["params"][rule(results)])
+        assert tuned.fit(X, y, groups=s).score(X, y) > 0.5
+
+
+@pytest.mark.usefixtures("routing_on")
+class TestOptuna:
+    @pytest.fixture
+    def optuna(self):
+        optuna = pytest.importorskip("optuna", reason="pip install gbmix-sklearn[optuna]")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna
+
+    def test_a_study_of_the_worst_group_with_the_average_as_constraint_or_aim(self, optuna, data):
+        X, y, s = data
+
+        def objective(trial):
+            lr = trial.suggest_float("lr", 1e-5, 0.1, log=True)
+            model = pipeline(lr=lr, alpha=trial.suggest_float("alpha", 0.1, 2.0))
+            scores = cross_validate(model, X, y, params={"groups": s}, **SEARCH | {"scoring": BOTH})
+            return scores["test_worst"].mean(), scores["test_average"].mean()
+
+        study = optuna.create_study(
+            directions=["maximize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0)
+        )
+        study.optimize(objective, n_trials=5)
+        values = np.array([trial.values for trial in study.trials])
+        first = pipeline(**study.trials[0].params)
+        assert values[0, 0] == pytest.approx(np.mean(by_hand(first, X, y, s)))
+        assert values[:, 0].max() in [trial.values[0] for trial in study.best_trials]
+        # the trials of a study are candidates like those of a search
+        results = {
+            "params": [trial.params for trial in study.trials],
+            "mean_test_worst": values[:, 0],
+            "mean_test_average": values[:, 1],
+        }
+        assert BestWorstGroup(0.5)(results) == choose_by_hand(results, 0.5)
+
+    def test_bad_trials_are_pruned_by_the_worst_group_of_an_epoch(self, optuna, data):
+        integration = pytest.importorskip(
+            "optuna_integration.skorch", reason="pip install gbmix-sklearn[optuna]"
+        )
+        X, y, s = data
+
+        def objective(trial):
+            prune = integration.SkorchPruningCallback(trial, "worst_group_accuracy")
+            lr = trial.suggest_categorical("lr", [0.05, 1e-6])
+            model = method("GBMix", lr=lr, max_epochs=10, callbacks=[prune]).fit(X, y, s)
+            return model.history_["worst_group_accuracy"].max()
+
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.GridSampler({"lr": [0.05, 1e-6]}, seed=0),
+            pruner=optuna.pruners.ThresholdPruner(lower=0.5, n_warmup_steps=3),
+        )
+        study.optimize(objective)
+        states = {trial.params["lr"]: trial.state.name for trial in study.trials}
+        assert states == {0.05: "COMPLETE", 1e-6: "PRUNED"}
+        for trial in study.trials:
+            n_epochs = 10 if trial.state.name == "COMPLETE" else 4
+            assert list(trial.intermediate_values) == list(range(n_epochs))
+
+    @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+    @pytest.mark.filterwarnings("ignore:`optuna.terminator` module:FutureWarning")
+    def test_optunas_own_search_works_with_group_columns_and_routing_off(self, optuna):
+        integration = pytest.importorskip(
+            "optuna_integration.sklearn", reason="pip install gbmix-sklearn[optuna]"
+        )
+        X, y = frame(240)
+        X = X.drop(columns="age")
+        with sklearn.config_context(enable_metadata_routing=False):
+            search = integration.OptunaSearchCV(
+                method("GBMix", group_columns="sex"),
+                {"lr": optuna.distributions.FloatDistribution(1e-5, 0.1, log=True)},
+                scoring=make_group_scorer("worst_group_accuracy", group_columns="sex"),
+                cv=SubgroupStratifiedKFold(2, group_columns="sex"),
+                n_trials=3,
+                random_state=0,
+                error_score="raise",
+            ).fit(X, y)
+            for trial in search.trials_:
+                scores = cross_validate(
+                    method("GBMix", group_columns="sex", **trial.params),
+                    X,
+                    y,
+                    scoring=search.scoring,
+                    cv=search.cv,
+                    error_score="raise",
+                )
+                assert trial.value == pytest.approx(scores["test_score"].mean())
+        assert search.best_estimator_.group_table_.index.names == ["target", "sex"]
 
 
 class TestRoutingOff:

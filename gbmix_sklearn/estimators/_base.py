@@ -30,6 +30,7 @@ from ..training import (
     hidden_layers,
 )
 from ._array_backbone import ArrayBackbone
+from ._fit_tasks import CallbackSupportMixin, FitTasks, StageTasks, fit_tasks
 from ._history import history_frame
 from ._image_backbone import ImageBackbone
 from ._inputs import Validation
@@ -42,7 +43,7 @@ __all__ = ["GroupClassifier"]
 
 
 @dataclass(eq=False, repr=False)
-class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
+class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
 
     # routes groups to fit without asking the user to request them
@@ -52,6 +53,8 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
 
     #: fitted attributes of the method's own, each a number, which are saved with a model
     _own_results: ClassVar[tuple[str, ...]] = ()
+    #: the trainings of a fit, in order
+    _stages: ClassVar[tuple[str, ...]] = ("training",)
 
     def _make_criterion(self, cells: Cells) -> torch.nn.Module:
         """Build the training criterion for the cells of the training part."""
@@ -117,6 +120,7 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         self._check_parameters()
+        given = X, y, groups
         groups = take_groups(X, groups, self.group_columns)
         X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -146,50 +150,51 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
         seeds = self._seeds()
         parts = self._divide(cells, validation, seeds["parts"])
         self._check_refit_part(cells, parts, validation)  # before hours of training, not after
-        device = resolve_device(self.device)
-        forked = [device.index or 0] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=forked):
-            torch.manual_seed(seeds["torch"])
-            self._backbone = self._make_backbone(device)
-            loaded = self._load(X, device, varied=parts["train"])
-            self.skipped_ = loaded.broken
-            if loaded.broken:
-                cells, parts = keep(loaded.rows, cells, parts)
-                self._check_refit_part(cells, parts, validation)
-            train = cells.take(parts["train"])
-            self.group_table_ = train.table
-            network = self._make_network(loaded.inputs, device)
-            valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
+        with fit_tasks(self, *given) as tasks:
+            device = resolve_device(self.device)
+            forked = [_index(device)] if device.type == "cuda" else []
+            with torch.random.fork_rng(devices=forked):
+                torch.manual_seed(seeds["torch"])
+                self._backbone = self._make_backbone(device)
+                loaded = self._load(X, device, varied=parts["train"])
+                self.skipped_ = loaded.broken
+                if loaded.broken:
+                    cells, parts = keep(loaded.rows, cells, parts)
+                    self._check_refit_part(cells, parts, validation)
+                train = cells.take(parts["train"])
+                self.group_table_ = train.table
+                network = self._make_network(loaded.inputs, device)
+                valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
 
-            def make_net(*args: Any, **options: Any) -> GroupNet:
-                # kept at once: an interrupted fit leaves it behind
-                self.net_ = self._make_net(*args, device=device, **options)
-                return self.net_
+                def make_net(*args: Any, **options: Any) -> GroupNet:
+                    # kept at once: an interrupted fit leaves it behind
+                    self.net_ = self._make_net(*args, device=device, tasks=tasks, **options)
+                    return self.net_
 
-            training = Training(
-                network,
-                loaded.inputs,
-                parts["train"],
-                train,
-                valid,
-                seeds["sampler"],
-                make_net,
-                self._run_folder(X, cells, validation, network),
+                training = Training(
+                    network,
+                    loaded.inputs,
+                    parts["train"],
+                    train,
+                    valid,
+                    seeds["sampler"],
+                    make_net,
+                    self._run_folder(X, cells, validation, network),
+                )
+                self.net_ = self._train(training)
+            self.best_epoch_ = self.net_.best_epoch_
+            self.history_ = history_frame(
+                self.net_.history, train.labels, None if valid is None else valid.labels
             )
-            self.net_ = self._train(training)
-        self.best_epoch_ = self.net_.best_epoch_
-        self.history_ = history_frame(
-            self.net_.history, train.labels, None if valid is None else valid.labels
-        )
-        trained_on = EvaluationSource(loaded.inputs, parts["train"], train)
-        part = None
-        if self._refit is not None:
-            part = {"train": trained_on, "validation": valid}.get(self.refit_on)
-            if self.refit_on == "held_out":
-                rows = parts["refit_fraction"]
-                part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
-        self._set_head(trained_on, part, valid, seeds["refit"])
-        self._n_features_out = self.head_.coef_.shape[1]
+            trained_on = EvaluationSource(loaded.inputs, parts["train"], train)
+            part = None
+            if self._refit is not None:
+                part = {"train": trained_on, "validation": valid}.get(self.refit_on)
+                if self.refit_on == "held_out":
+                    rows = parts["refit_fraction"]
+                    part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
+            self._set_head(trained_on, part, valid, seeds["refit"])
+            self._n_features_out = self.head_.coef_.shape[1]
         return self
 
     def _divide(
@@ -319,6 +324,7 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
         valid_labels: Sequence[str] | None = None,
         callbacks: Sequence[tuple[str, Any]] = (),
         checkpoint: Checkpoint | None = None,
+        tasks: FitTasks | None = None,
     ) -> GroupNet:
         """Build an initialized net; without labels of a validation part it has none."""
         dtype = resolve_precision(self.precision, device)
@@ -337,6 +343,8 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
         all_callbacks = [("progress", progress), *callbacks]
         if stage == "training":  # what users watch, or stop, is the model that they get
             all_callbacks += self.callbacks or []
+        if tasks is not None:
+            all_callbacks.append(("tasks", StageTasks(tasks, stage)))
         if checkpoint is not None:  # the last, so that it sees what the others did
             all_callbacks.append(("checkpoint", checkpoint))
         return GroupNet(
@@ -368,6 +376,10 @@ class GroupClassifier(LastLayer, ClassifierMixin, BaseEstimator):
             tags.input_tags.three_d_array = True
             tags.input_tags.string = True
         return tags
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
 
 
 def _content(X: np.ndarray | Images) -> Any:

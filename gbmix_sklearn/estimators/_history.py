@@ -35,14 +35,14 @@ def history_frame(
     rows = []
     for epoch in history:
         row = {name: epoch[name] for name in _COLUMNS if name in epoch}
-        if "target_counts" in epoch:
+        if "event_target_counts" in epoch:
             counts = np.zeros(len(train_labels))
-            counts[: len(epoch["target_counts"])] = epoch["target_counts"]
+            counts[: len(epoch["event_target_counts"])] = epoch["event_target_counts"]
             row["target"] = train_labels[int(counts.argmax())]
             shares = counts / counts.sum()
             row |= {f"target_share[{c}]": p for c, p in zip(train_labels, shares, strict=True)}
-        if valid_labels is not None and "cell_accuracy" in epoch:
-            accuracies = zip(valid_labels, epoch["cell_accuracy"], strict=True)
+        if valid_labels is not None and "event_cell_accuracy" in epoch:
+            accuracies = zip(valid_labels, epoch["event_cell_accuracy"], strict=True)
             row |= {f"accuracy[{cell}]": accuracy for cell, accuracy in accuracies}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -86,6 +86,7 @@ class JTTClassifier(GroupClassifier):
     lambda_up: int = 50
 
     _own_results: ClassVar[tuple[str, ...]] = ("n_errors_",)
+    _stages: ClassVar[tuple[str, ...]] = ("first", "training")
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **GroupClassifier._parameter_constraints,

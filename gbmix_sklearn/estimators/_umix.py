@@ -109,6 +109,8 @@ class UMIXClassifier(GroupClassifier):
     sigma: float = 0.5
     alpha: float = 0.5
 
+    _stages: ClassVar[tuple[str, ...]] = ("first", "training")
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **GroupClassifier._parameter_constraints,
         "first_stage_epochs": [Interval(Integral, 1, None, closed="left")],

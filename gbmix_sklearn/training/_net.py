@@ -154,6 +154,8 @@ class GroupNet(NeuralNet):
         **_: Any,
     ) -> GroupNet:
         """Run the epochs that the history does not hold yet."""
+        validated = [epoch for epoch in self.history if "valid_loss" in epoch]
+        self.lowest_loss_ = min((epoch["valid_loss"] for epoch in validated), default=np.inf)
         stop = self._should_stop()
         while len(self.history) < (epochs or self.max_epochs) and not stop:
             self.notify("on_epoch_begin", dataset_train=X, dataset_valid=y)
@@ -256,7 +258,7 @@ class GroupNet(NeuralNet):
         self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
         if targets:
             counts = torch.bincount(torch.cat(targets).cpu())
-            self.history.record("target_counts", counts.tolist())
+            self.history.record("event_target_counts", counts.tolist())
         # the loss was computed before the last step, which only the weights have seen
         trained = [weight for weight in self.raw_module.parameters() if weight.requires_grad]
         weights = torch.stack([weight.detach().sum() for weight in trained])
@@ -295,8 +297,13 @@ class GroupNet(NeuralNet):
         present = source.counts > 0
         accuracy = hits[present] / source.counts[present]
         record = self.history.record
-        record("valid_loss", float(loss) / len(source))
-        record("cell_accuracy", (hits / np.where(present, source.counts, np.nan)).tolist())
+        mean_loss = float(loss) / len(source)
+        record("valid_loss", mean_loss)
+        # skorch's nets have it, and some of its callbacks ask for it; the epoch kept is "best"
+        record("valid_loss_best", mean_loss < self.lowest_loss_)
+        self.lowest_loss_ = min(mean_loss, self.lowest_loss_)
+        # as an event it is skipped by skorch's loggers, most of which take numbers only
+        record("event_cell_accuracy", (hits / np.where(present, source.counts, np.nan)).tolist())
         record("worst_group_accuracy", float(accuracy.min()))
         record("robust_gap", float(accuracy.max() - accuracy.min()))
         record("mean_group_accuracy", float(accuracy.mean()))

@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 __all__ = ["Progress", "with_steps_shown"]
 
 logger = logging.getLogger("gbmix_sklearn")
+logger.addHandler(logging.NullHandler())  # whether and where to log is up to the program
 
 #: seconds of silence within an epoch
 _SILENCE = 10
@@ -22,7 +23,7 @@ _SILENCE = 10
 
 def _seconds(seconds: float) -> str:
     if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
@@ -35,7 +36,8 @@ class Progress(Callback):
     train_labels, valid_labels : sequence of str
         What the cell numbers of the training and of the validation part stand for.
     verbose : bool
-        Whether to print; the logger "gbmix_sklearn" gets the same lines at level INFO.
+        Whether to print, unless the log is on the screen already; the logger "gbmix_sklearn" gets
+        the same lines at level INFO.
     stage : str, default="training"
         Which of the trainings of a fit it is; those before the last are named in each line.
     """
@@ -60,28 +62,70 @@ class Progress(Callback):
         """Report the epoch that has just ended."""
         if not self.verbose and not logger.isEnabledFor(logging.INFO):
             return
-        epoch = net.history[-1]
-        done = len(net.history)
-        stage = "" if self.stage == "training" else f"{self.stage} stage, "
-        parts = [f"{stage}epoch {done}/{net.max_epochs}", f"loss {epoch['train_loss']:.4f}"]
-        if "worst_group_accuracy" in epoch:
-            worst = self.valid_labels[int(np.nanargmin(epoch["cell_accuracy"]))]
-            parts += [
-                f"worst group {epoch['worst_group_accuracy']:.3f} ({worst})",
-                f"gap {epoch['robust_gap']:.3f}",
-                f"average {epoch['average_accuracy']:.3f}",
-            ]
-        if "target_counts" in epoch:
-            target = self.train_labels[int(np.argmax(epoch["target_counts"]))]
-            parts.append(f"target {target}")
-        each = (time.perf_counter() - self.start_) / (done - self.epochs_before_)
-        parts.append(
-            f"{_seconds(each)} each, at most {_seconds(each * (net.max_epochs - done))} left"
-        )
-        line = "  ".join(parts) + ("  *" if epoch.get("best") else "")
-        logger.info(line)
-        if self.verbose:
+        facts = self._facts(net)
+        line = _line(facts)
+        logger.info(line, extra=facts)
+        if self.verbose and not _log_is_on_screen():
             print(line, flush=True)  # noqa: T201
+
+    def _facts(self, net: NeuralNet) -> dict[str, Any]:
+        """What there is to say about the last epoch; None where it says nothing."""
+        epoch, done = net.history[-1], len(net.history)
+        each = (time.perf_counter() - self.start_) / (done - self.epochs_before_)
+        worst = target = None
+        if "event_cell_accuracy" in epoch:
+            worst = self.valid_labels[int(np.nanargmin(epoch["event_cell_accuracy"]))]
+        if "event_target_counts" in epoch:
+            target = self.train_labels[int(np.argmax(epoch["event_target_counts"]))]
+        return {
+            "stage": self.stage,
+            "epoch": done,
+            "max_epochs": net.max_epochs,
+            "train_loss": epoch["train_loss"],
+            "valid_loss": epoch.get("valid_loss"),
+            "worst_group": worst,
+            "worst_group_accuracy": epoch.get("worst_group_accuracy"),
+            "robust_gap": epoch.get("robust_gap"),
+            "average_accuracy": epoch.get("average_accuracy"),
+            "target": target,
+            "best": bool(epoch.get("best")),
+            "seconds": each,
+            "seconds_left": each * (net.max_epochs - done),
+        }
+
+
+def _line(facts: dict[str, Any]) -> str:
+    """Put what has the same width in every line first, so that lines can be compared."""
+    validated = facts["worst_group"] is not None
+    stage = "" if facts["stage"] == "training" else f"{facts['stage']} stage, "
+    total = str(facts["max_epochs"])
+    star = "*" if validated and facts["best"] else " "
+    parts = [
+        f"{stage}epoch {facts['epoch']:{len(total)}}/{total} {star}",
+        f"eta {_seconds(facts['seconds_left']):>6}",
+        f"loss {facts['train_loss']:.4f}",
+    ]
+    if validated:
+        parts += [
+            f"average {facts['average_accuracy']:.3f}",
+            f"gap {facts['robust_gap']:.3f}",
+            f"worst {facts['worst_group_accuracy']:.3f} ({facts['worst_group']})",
+        ]
+    if facts["target"] is not None:
+        parts.append(f"target ({facts['target']})")
+    return "  ".join(parts)
+
+
+def _log_is_on_screen() -> bool:
+    """Whether the log writes the lines to where they would be printed, which would double them."""
+    at: logging.Logger | None = logger
+    while at is not None and logger.isEnabledFor(logging.INFO):
+        for handler in at.handlers:
+            stream = getattr(handler, "stream", None)
+            if stream in (sys.stdout, sys.stderr) and handler.level <= logging.INFO:
+                return True
+        at = at.parent if at.propagate else None
+    return False
 
 
 def with_steps_shown(batches: Iterable[tuple], epoch: int, n_steps: int) -> Iterator[tuple]:

@@ -184,9 +184,15 @@ def test_maps_and_pooled_maps_of_the_same_weights_have_caches_of_their_own():
     assert of_maps(pool=True).fingerprint == of_maps(pool=True).fingerprint
 
 
-def test_search_embeds_each_image_once(X, folder, forwards):
+@pytest.mark.parametrize("memory", [None, "of_the_pipeline"])
+def test_search_embeds_each_image_once(X, folder, forwards, memory):
     y = np.arange(N) % 2
-    pipe = make_pipeline(embedder(folder), StandardScaler(), LogisticRegression(max_iter=10_000))
+    pipe = make_pipeline(
+        embedder(folder),
+        StandardScaler(),
+        LogisticRegression(max_iter=10_000),
+        memory=None if memory is None else str(folder.parent / memory),
+    )
     grid = {"logisticregression__C": np.logspace(-3, 2, 12)}
     GridSearchCV(pipe, grid, cv=5, error_score="raise").fit(X, y)
     assert forwards() == N

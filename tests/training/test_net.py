@@ -352,7 +352,7 @@ def test_evaluation_goes_on_with_smaller_batches():
     small.partial_fit(*sources())
     large.partial_fit(*sources())
     for ours, theirs in zip(small.history, large.history, strict=True):
-        assert ours["cell_accuracy"] == theirs["cell_accuracy"]
+        assert ours["event_cell_accuracy"] == theirs["event_cell_accuracy"]
         assert ours["valid_loss"] == pytest.approx(theirs["valid_loss"])
     assert same(small.module_.state_dict(), large.module_.state_dict())
 

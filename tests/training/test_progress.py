@@ -1,0 +1,215 @@
+"""What is told of a training: a line for each epoch, and a record with its numbers in the log."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from skorch.callbacks import Callback
+
+from gbmix_sklearn import JTTClassifier
+from gbmix_sklearn.training import _progress
+
+from ..conftest import REPOSITORY
+from ..estimators.problems import FAST, method, problem
+
+X, Y, S = problem()
+TOLD = (
+    *("stage", "epoch", "max_epochs", "train_loss", "valid_loss", "worst_group"),
+    *("worst_group_accuracy", "robust_gap", "average_accuracy", "target", "best"),
+    *("seconds", "seconds_left"),
+)
+
+
+class Keeping(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@pytest.fixture
+def records():
+    """The records of the logger, as a handler of a program gets them."""
+    logger, handler = logging.getLogger("gbmix_sklearn"), Keeping()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield handler.records
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until a test moves it."""
+    now = [0.0]
+    monkeypatch.setattr(_progress.time, "perf_counter", lambda: now[0])
+    return now
+
+
+class Takes(Callback):
+    """Lets an epoch take some seconds."""
+
+    def __init__(self, clock, seconds):
+        self.clock = clock
+        self.seconds = seconds
+
+    def on_epoch_begin(self, net, **_):
+        self.clock[0] += self.seconds
+
+
+def test_a_record_has_the_numbers_of_the_history(records):
+    model = method("GBMix").fit(X, Y, S)
+    assert len(records) == 3
+    for record, (_, row) in zip(records, model.history_.iterrows(), strict=True):
+        assert (record.name, record.levelname) == ("gbmix_sklearn", "INFO")
+        assert (record.stage, record.epoch, record.max_epochs) == ("training", row["epoch"], 3)
+        for name in ("train_loss", "valid_loss", "worst_group_accuracy", "robust_gap"):
+            assert getattr(record, name) == row[name]
+        assert record.average_accuracy == row["average_accuracy"]
+        assert record.target == row["target"]
+        assert record.best == row["best"]
+        assert row[f"accuracy[{record.worst_group}]"] == row["worst_group_accuracy"]
+        # plain numbers, for handlers that write JSON
+        assert json.loads(json.dumps({name: getattr(record, name) for name in TOLD}))
+
+
+def test_the_line_has_the_same_numbers(records, capsys):
+    method("GBMix", verbose=1).fit(X, Y, S)
+    lines = capsys.readouterr().out.splitlines()
+    for record, line in zip(records, lines, strict=True):
+        assert record.getMessage() == line
+        assert line == (
+            f"epoch {record.epoch}/3 {'*' if record.best else ' '}  eta    0 s"
+            f"  loss {record.train_loss:.4f}  average {record.average_accuracy:.3f}"
+            f"  gap {record.robust_gap:.3f}"
+            f"  worst {record.worst_group_accuracy:.3f} ({record.worst_group})"
+            f"  target ({record.target})"
+        )
+
+
+def test_lines_are_aligned(records, clock):
+    times = iter([0.2, 9000, 3] * 4)
+
+    class Irregular(Callback):
+        def on_epoch_begin(self, net, **_):
+            clock[0] += next(times)
+
+    method("GBMix", max_epochs=12, patience=None, callbacks=[Irregular()]).fit(X, Y, S)
+    lines = [record.getMessage() for record in records]
+    assert (lines[0][:13], lines[-1][:13]) == ("epoch  1/12 *", "epoch 12/12  ")
+    for word in ("loss", "average", "gap", "worst"):
+        positions = [line.index(word) for line in lines]
+        # only times of hours and minutes are longer
+        assert len(set(positions[:1] + positions[-2:])) == 1
+
+
+@pytest.fixture
+def root():
+    """The logger of the program, as it was before."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield root
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+@pytest.mark.parametrize("stream", ["out", "err"])
+def test_no_line_is_on_the_screen_twice(stream, root, capsys):
+    root.addHandler(logging.StreamHandler(getattr(sys, f"std{stream}")))
+    root.setLevel(logging.INFO)
+    method("GBMix", verbose=1).fit(X, Y, S)
+    captured = capsys.readouterr()
+    assert len(getattr(captured, stream).splitlines()) == 3
+    assert captured.out + captured.err == getattr(captured, stream)
+
+
+@pytest.mark.parametrize("silent", ["logger", "handler", "propagation"])
+def test_what_the_log_does_not_write_is_printed(silent, root, capsys, monkeypatch):
+    handler = logging.StreamHandler()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING if silent == "logger" else logging.INFO)
+    if silent == "handler":
+        handler.setLevel(logging.WARNING)
+    if silent == "propagation":
+        monkeypatch.setattr(logging.getLogger("gbmix_sklearn"), "propagate", False)
+    method("GBMix", verbose=1).fit(X, Y, S)
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    assert captured.err == ""
+
+
+def test_a_log_elsewhere_does_not_silence_what_is_printed(records, tmp_path, capsys):
+    handler = logging.FileHandler(tmp_path / "log")
+    logging.getLogger("gbmix_sklearn").addHandler(handler)
+    method("GBMix", verbose=1).fit(X, Y, S)
+    logging.getLogger("gbmix_sklearn").removeHandler(handler)
+    handler.close()
+    assert (tmp_path / "log").read_text() == capsys.readouterr().out
+    assert len(records) == 3
+
+
+def test_what_a_method_does_not_have_is_none(records):
+    method("ERM", validation_fraction=None).fit(X, Y)
+    for record in records:
+        assert record.valid_loss is record.worst_group is record.worst_group_accuracy is None
+        assert record.robust_gap is record.average_accuracy is record.target is None
+        line = f"epoch {record.epoch}/3    eta    0 s  loss {record.train_loss:.4f}"
+        assert record.getMessage() == line
+
+
+def test_stages_are_told_apart(records):
+    JTTClassifier(**FAST | {"lr": 1e-3}, first_stage_epochs=2).fit(X, Y, S)
+    stages = [(record.stage, record.epoch, record.max_epochs) for record in records]
+    assert stages == [("first", 1, 2), ("first", 2, 2)] + [("training", i, 3) for i in (1, 2, 3)]
+
+
+def test_the_time_left_counts_epochs_that_were_run_now(records, clock, tmp_path):
+    options = {"checkpoint_dir": tmp_path, "max_epochs": 5, "patience": None}
+    takes = Takes(clock, 60)
+
+    class Stop(Callback):
+        def on_epoch_end(self, net, **_):
+            if len(net.history) == 2:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        method("GBMix", **options, callbacks=[takes, Stop()]).fit(X, Y, S)
+    # progress is told first: the second epoch was, but the run goes on with it again
+    assert [record.seconds_left for record in records] == [240, 180]
+    assert "eta  4 min  " in records[0].getMessage()
+    takes.seconds = 7200
+    method("GBMix", **options, callbacks=[takes]).fit(X, Y, S)
+    assert [record.epoch for record in records] == [1, 2, 2, 3, 4, 5]
+    assert [record.seconds for record in records][2:] == [7200] * 4
+    assert [record.seconds_left for record in records][2:] == [21600, 14400, 7200, 0]
+    assert "eta 6 h 0 min  " in records[2].getMessage()
+
+
+def test_it_is_silent_until_asked_and_then_tells_each_epoch_at_once():
+    """In a notebook, a pipe or a log file, which buffer what is not flushed."""
+    code = """
+import logging, os
+from skorch.callbacks import Callback
+from tests.estimators.problems import method, problem
+
+class Leave(Callback):
+    def on_epoch_begin(self, net, **_):
+        if len(net.history) == 3:
+            os._exit(0)  # without flushing anything
+
+method("GBMix").fit(*problem())
+logger = logging.getLogger("gbmix_sklearn")
+assert any(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
+logger.warning("the null handler takes even this")
+method("GBMix", verbose=1, callbacks=[Leave()]).fit(*problem())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert [line[:9] for line in result.stdout.splitlines()] == ["epoch 1/3", "epoch 2/3"]
+    assert result.stderr == ""
