@@ -125,6 +125,10 @@ def refit(results: dict[str, Any]) -> str:
     return f"{refit_table(results)} {_source(results)}"
 
 
+def audit_speed(results: dict[str, Any]) -> str:
+    return f"{_records(results)}\n\n{_source(results)}"
+
+
 _NEEDS = {"require": "required", "warn": "used, warns without", "optional": "not used"}
 
 
@@ -191,6 +195,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "lines": lines,
     "refit": refit,
     "paper": paper,
+    "audit_speed": audit_speed,
 }
 
 

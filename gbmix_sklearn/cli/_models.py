@@ -1,0 +1,139 @@
+"""Models as folders: a classifier and what its data looked like, without anything executable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._files import TEMPORARY
+from ._features import Features
+
+__all__ = ["Model", "check_model_folder"]
+
+_FORMAT = 1
+#: beside the files that the classifier saves
+_DATA = "data.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted classifier with the names and the encoding of its columns.
+
+    Attributes
+    ----------
+    classifier : classifier
+        One of this package.
+    target : str
+        Column of the class.
+    groups : list of str
+        Columns of sensitive attributes.
+    features : Features or None
+        The columns of a table that it predicts from.
+    images : str or None
+        Or the column with paths of images.
+    """
+
+    classifier: Any
+    target: str
+    groups: list[str]
+    features: Features | None = None
+    images: str | None = None
+
+    def save(self, folder: Path) -> None:
+        """Save to a folder: all of it or nothing; an older model there is replaced."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=TEMPORARY))
+        try:
+            self.classifier.save(new)
+            (new / _DATA).write_text(json.dumps(self._description(), indent=1), encoding="utf-8")
+            new.chmod(0o777 & ~_umask())
+            _replace(folder, new)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "target": self.target,
+            "groups": self.groups,
+            "images": self.images,
+            "features": None if self.features is None else self.features.to_json(),
+        }
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> Model:
+        """Load a model that `save` has written.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        ValueError
+            If it is not one of ``gbmix fit``, or damaged.
+        """
+        if not (folder / "model.json").exists():
+            raise FileNotFoundError(f"{folder} holds no model of gbmix fit")
+        if not (folder / _DATA).exists():
+            raise ValueError(
+                f"the model in {folder} was saved by Python code and does not say what its columns "
+                "are: use it there, with gbmix_sklearn.load_model"
+            )
+        try:
+            saved = json.loads((folder / _DATA).read_bytes())
+            if saved["format"] != _FORMAT:
+                raise ValueError(f"format {saved['format']}, and this version reads {_FORMAT}")
+            features = saved["features"]
+            options = {
+                "target": saved["target"],
+                "groups": saved["groups"],
+                "images": saved["images"],
+                "features": None if features is None else Features.from_json(features),
+            }
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{folder / _DATA} cannot be used: {error}") from error
+
+        from ..persistence import load_model
+
+        return cls(load_model(folder, device=device), **options)
+
+
+def check_model_folder(folder: Path, overwrite: bool) -> None:
+    """Check that a model may be written, before it is trained.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there that is not to be replaced.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "model.json").exists():
+        raise FileExistsError(f"{folder} exists and is no model; name another folder")
+    if not overwrite:
+        raise FileExistsError(f"{folder} holds a model already; --overwrite replaces it")
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Give a new folder the name of an old one, which is put back if that fails."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = new.with_name(f"{new.name}-old")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

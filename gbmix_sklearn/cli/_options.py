@@ -1,0 +1,69 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "AsJson",
+    "CacheDir",
+    "Device",
+    "Groups",
+    "ImageColumn",
+    "OnError",
+    "Quiet",
+    "Root",
+    "Target",
+    "complete_method",
+    "method_names",
+]
+
+Target = Annotated[str, typer.Option("--target", "-t", help="Column of the true class.")]
+Groups = Annotated[
+    list[str],
+    typer.Option(
+        "--groups",
+        "-g",
+        metavar="COLUMNS",
+        help="Columns of sensitive attributes, with commas between; their combinations count.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--images", metavar="COLUMN", help="Column with the paths of images."),
+]
+Root = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", help="Where relative paths start from; else the folder of the table."
+    ),
+]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
+CacheDir = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Keep what images become here, to do it once."),
+]
+OnError = Annotated[
+    Literal["raise", "skip"],
+    typer.Option(help="What to do about images that cannot be read; skip leaves them out."),
+]
+
+
+def method_names() -> list[str]:
+    """Names of all methods, without loading any of them."""
+    from .. import _PUBLIC
+
+    return [
+        name.removesuffix("Classifier")
+        for name, module in _PUBLIC.items()
+        if module == "estimators" and name.endswith("Classifier")
+    ]
+
+
+def complete_method(incomplete: str) -> list[str]:
+    """Names of methods that begin so, for the shell."""
+    return [name for name in method_names() if name.lower().startswith(incomplete.lower())]

@@ -1,0 +1,109 @@
+"""``gbmix predict``: predictions of a model that ``gbmix fit`` has saved."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._columns import check_columns
+from ._console import tell
+from ._images import image_paths, list_images
+from ._options import Device, ImageColumn, Root
+from ._tables import STDIO, Table, check_table_name, is_parquet, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._models import Model
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The folder that gbmix fit has written.")
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A table like that in training, - for CSV on stdin, or a folder of images.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the rows with their predictions to .csv, .tsv or .parquet; - is stdout.",
+        ),
+    ],
+    proba: Annotated[
+        bool, typer.Option("--proba", help="Add the probability of each class, proba_CLASS.")
+    ] = False,
+    column: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the new column.")
+    ] = "prediction",
+    drop_features: Annotated[
+        bool,
+        typer.Option("--drop-features", help="Leave out the columns that were predicted from."),
+    ] = False,
+    images: ImageColumn = None,
+    root: Root = None,
+    device: Device = "auto",
+) -> None:
+    """Predict, and add the predictions to the rows, ready for gbmix audit.
+
+    gbmix predict model test.csv -o predictions.csv
+    """
+    from ._models import Model
+
+    check_table_name(output)
+    fitted = Model.load(Path(model), device)
+    rows, X, used = _read(fitted, data, images, root, as_text=not is_parquet(output))
+    added = {column: fitted.classifier.predict(X)}
+    if proba:
+        if not hasattr(fitted.classifier, "predict_proba"):
+            raise ValueError("this model has no probabilities; leave --proba out")
+        chances = fitted.classifier.predict_proba(X)
+        added |= {
+            f"proba_{c}": p for c, p in zip(fitted.classifier.classes_, chances.T, strict=True)
+        }
+    if drop_features:
+        rows = rows.drop(columns=used)
+    taken = [name for name in added if name in rows.columns]
+    if taken:
+        raise ValueError(f"{data} has a column {taken[0]!r} already; --column names another")
+    write_table(output, rows.assign(**added))
+    if output != STDIO:
+        tell(f"wrote {len(rows):,} rows to {output}")
+
+
+def _read(
+    model: Model, data: str, images: str | None, root: str | None, *, as_text: bool
+) -> tuple[pd.DataFrame, Any, list[str]]:
+    """Rows to write again, what to predict from, and the columns it was made of."""
+    if model.images is not None and os.path.isdir(data):
+        rows, paths = list_images(data)
+        return rows, paths, []
+    table = Table(data)
+    if model.images is not None:
+        used = [images or model.images]
+    else:
+        assert model.features is not None
+        if images or root:
+            raise ValueError("the model predicts from numbers: --images and --root are for others")
+        used = model.features.names
+    check_columns(used, table.columns, table.where)
+    frame = table.read(used)
+    if not len(frame):
+        raise ValueError(f"{table.where} has no rows")
+    # fields of a CSV file go out as they came in
+    rows = table.read_text() if as_text and not table.is_parquet else table.read()
+    if model.features is None:
+        return rows, image_paths(frame, used[0], table, root), used
+    return rows, model.features.encode(frame, table.where), used

@@ -1,0 +1,136 @@
+"""Rows to train and to choose by: features or images, classes and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._audit import check_groups
+from ._columns import check_columns, match_columns, split_names
+from ._images import image_paths
+from ._tables import Table, check_complete
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+__all__ = ["Columns", "Samples", "find_columns", "read_samples"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns are what.
+
+    Attributes
+    ----------
+    target : str
+        The class.
+    groups : list of str
+        The sensitive attributes.
+    features : list of str
+        What is predicted from; nothing where it is images.
+    images : str or None
+        The paths of images.
+    """
+
+    target: str
+    groups: list[str]
+    features: list[str]
+    images: str | None
+
+    @property
+    def labels(self) -> list[str]:
+        """The class and the attributes."""
+        return [self.target, *self.groups]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows of a table.
+
+    Attributes
+    ----------
+    where : str
+        The file, for messages.
+    X : DataFrame or list of str
+        Columns of features, or paths of images.
+    y : ndarray of shape (n_rows,)
+        Classes.
+    groups : DataFrame
+        Sensitive attributes.
+    """
+
+    where: str
+    X: Any
+    y: np.ndarray
+    groups: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Samples:
+        """Select rows."""
+        X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X.iloc[rows]
+        return Samples(self.where, X, self.y[rows], self.groups.iloc[rows])
+
+
+def find_columns(
+    table: Table,
+    target: str,
+    groups: Sequence[str],
+    features: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    images: str | None,
+) -> Columns:
+    """Find the columns that are named; features are all others, unless they are named as well.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or one is to be two things.
+    """
+    known, where = table.columns, table.where
+    attributes = split_names(groups, known)
+    check_columns([target, *attributes, *([images] if images else [])], known, where)
+    if target in attributes:
+        raise ValueError(f"{target!r} is the target, and cannot be a group as well")
+    if images:
+        if features or exclude:
+            raise ValueError(
+                "--features and --exclude are for tables; --images predicts from images"
+            )
+        return Columns(target, attributes, [], images)
+    if features:
+        chosen = match_columns(features, known, where)
+    else:
+        chosen = [name for name in known if name not in (target, *attributes)]
+    if exclude:
+        left_out = match_columns(exclude, known, where)
+        chosen = [name for name in chosen if name not in left_out]
+    if target in chosen:
+        raise ValueError(f"{target!r} is the target, and cannot be a feature as well")
+    if not chosen:
+        raise ValueError(f"{where} has no column left to predict from")
+    return Columns(target, attributes, chosen, None)
+
+
+def read_samples(table: Table, columns: Columns, root: str | None) -> Samples:
+    """Read what was found.
+
+    Raises
+    ------
+    ValueError
+        If classes, groups or paths are missing, or a column has too many values for groups.
+    """
+    used = [columns.images] if columns.images else columns.features
+    check_columns([*columns.labels, *used], table.columns, table.where)
+    frame = table.read([*columns.labels, *used], labels=columns.labels)
+    check_complete(frame, columns.labels, table.where, "Leave such rows out")
+    check_groups(frame, columns.groups, table.where)
+    return Samples(
+        table.where,
+        image_paths(frame, columns.images, table, root) if columns.images else frame[used],
+        frame[columns.target].to_numpy(),
+        frame[columns.groups],
+    )

@@ -1,0 +1,122 @@
+"""gbmix embed: images to arrays and tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gbmix_sklearn import TimmEmbedder
+from gbmix_sklearn.cli import _embed
+
+OPTIONS = ["--backbone", "resnet18", "--image-size", "32"]
+
+
+@pytest.fixture(autouse=True)
+def random_weights(monkeypatch):
+    """Whatever backbone is named gets random weights: none are looked for anywhere."""
+
+    class Untrained(TimmEmbedder):
+        def __init__(self, backbone, **options):
+            super().__init__(backbone, **options | {"pretrained": False})
+
+    monkeypatch.setattr("gbmix_sklearn.backbones.TimmEmbedder", Untrained)
+
+
+@pytest.fixture
+def images(folder):
+    """A folder of six images, one of them in a folder of its own."""
+    (folder / "images" / "more").mkdir(parents=True)
+    names = ["a.png", "b.jpg", "c.PNG", "d.png", "e.png", "more/f.png"]
+    rng = np.random.default_rng(0)
+    for name in names:
+        pixels = rng.integers(256, size=(32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / name)
+    (folder / "images" / "notes.txt").write_text("no image")
+    (folder / "images" / "._a.png").write_text("what macOS leaves")
+    table = {"file": names, "y": list("aabbab"), "age": [1.5, None, 3, 4, 5, 6]}
+    pd.DataFrame(table).to_csv("images/table.csv", index=False)
+    return names
+
+
+@pytest.fixture
+def expected(images):
+    embedder = TimmEmbedder("resnet18", pretrained=False, image_size=32, image_root="images")
+    return embedder.transform(images)
+
+
+def test_a_folder_becomes_arrays(gbmix, images, expected):
+    output = gbmix("embed", "images", "-o", "e.npz", *OPTIONS)
+    with np.load("e.npz") as saved:
+        assert saved["path"].tolist() == images
+        np.testing.assert_allclose(saved["embeddings"], expected, rtol=1e-5)
+    assert "6/6 images" in output.err
+    assert "wrote 6 rows of 512 features to e.npz" in output.err
+
+
+@pytest.mark.parametrize("name", ["e.parquet", "e.csv"])
+def test_a_table_keeps_its_columns(gbmix, images, expected, name):
+    options = ["--images", "file", "--batch-size", "4", "-q", "--cache-dir", "cache"]
+    output = gbmix("embed", "images/table.csv", "-o", name, *options, *OPTIONS)
+    frame = pd.read_parquet(name) if name == "e.parquet" else pd.read_csv(name)
+    assert frame.columns[:4].tolist() == ["file", "y", "age", "embedding_0"]
+    assert frame["y"].tolist() == list("aabbab")
+    np.testing.assert_allclose(frame.filter(like="embedding_"), expected, rtol=1e-5)
+    assert "6/6 images" not in output.err
+
+
+def test_columns_of_a_table_are_arrays_without_pickle(gbmix, images):
+    gbmix("embed", "images/table.csv", "--images", "file", "-o", "e.npz", *OPTIONS)
+    with np.load("e.npz", allow_pickle=False) as saved:
+        assert saved["y"].tolist() == list("aabbab")
+        np.testing.assert_array_equal(saved["age"], [1.5, np.nan, 3, 4, 5, 6])
+
+
+def test_a_broken_image_stops_everything_or_is_left_out(gbmix, images, folder, expected):
+    (folder / "images" / "b.jpg").write_text("no image")
+    embed = ["embed", "images/table.csv", "--images", "file", "-o", "e.parquet", *OPTIONS]
+    error = gbmix(*embed, code=2).err
+    assert "row 1: cannot read the image images/b.jpg" in error
+    assert not (folder / "e.parquet").exists()
+    error = gbmix(*embed, "--on-error", "skip").err
+    assert "Warning: 1 of 6 images cannot be read and are left out: images/b.jpg" in error
+    assert "NaN" not in error
+    frame = pd.read_parquet("e.parquet")
+    assert frame["file"].tolist() == ["a.png", "c.PNG", "d.png", "e.png", "more/f.png"]
+    np.testing.assert_allclose(
+        frame.filter(like="embedding_"), np.delete(expected, 1, axis=0), rtol=1e-5
+    )
+
+
+def test_a_missing_image_names_file_and_row(gbmix, images, folder):
+    (folder / "images" / "d.png").unlink()
+    embed = ["embed", "images/table.csv", "--images", "file", "-o", "e.npz", *OPTIONS]
+    error = gbmix(*embed, code=2).err
+    assert "images/table.csv: there is no image images/d.png, of row 3" in error
+    assert "1 of 6 images" in gbmix(*embed, "--on-error", "skip").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["images", "-o", "e.pkl"], "must end in .csv"),
+        (["images/table.csv", "-o", "e.npz"], "--images COLUMN"),
+        (["images/table.csv", "-o", "e.npz", "--images", "files"], "did you mean 'file'?"),
+        (["images", "-o", "e.npz", "--images", "file"], "images is a folder"),
+        (["images/table.csv", "-o", "e.npz", "--images", "file", "--root", "x"], "no folder x"),
+        (["empty", "-o", "e.npz"], "empty has no images in it"),
+        (["images", "-o", "e.npz", "--backbone", "resnet1"], "resnet1"),
+    ],
+)
+def test_what_cannot_be_embedded_is_exit_code_2(gbmix, images, folder, arguments, message):
+    (folder / "empty").mkdir()
+    output = gbmix("embed", *arguments, code=2)
+    assert message in output.err
+    assert not list(folder.glob("e.*"))
+
+
+def test_names_that_are_taken_are_errors(images, expected):
+    frame = pd.DataFrame({"embedding_3": range(6), "embeddings": range(6)})
+    with pytest.raises(ValueError, match="'embedding_3' already"):
+        _embed._with_embeddings(frame, expected)
+    with pytest.raises(ValueError, match="'embeddings' already"):
+        _embed._write_npz("e.npz", frame, expected)
