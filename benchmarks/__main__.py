@@ -6,8 +6,10 @@ import signal
 import sys
 
 from .paper.main import main as paper
+from .reading import main as reading
+from .tabular import main as tabular
 
-COMMANDS = {"paper": paper}
+COMMANDS = {"paper": paper, "reading": reading, "tabular": tabular}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,17 +20,15 @@ import pandas as pd
 
 from gbmix_sklearn.estimators import METHODS
 
+from ._markdown import pipes, spread
 from ._records import RESULTS, read
+from ._tabular_report import block as tabular_block
 from .paper.report import block as paper
+from .reading import block as reading_block
 from .refit import table as refit_table
 
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
-
-
-def _table(rows: list[list[str]], header: list[str]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _source(results: dict[str, Any]) -> str:
@@ -40,19 +38,15 @@ def _source(results: dict[str, Any]) -> str:
     return f"Run on {m['date']} on {device}, with Python {m['python']}, {versions}."
 
 
-def _spread(values: pd.Series) -> str:
-    return f"{100 * values.mean():.1f} ± {100 * values.std(ddof=0):.1f}"
-
-
 def demo(results: dict[str, Any]) -> str:
     frame = pd.DataFrame(results["records"])
     metrics = ["worst_group_accuracy", "robust_gap", "average_accuracy"]
     rows = [
-        [dataset, method, *(_spread(part[name]) for name in metrics)]
+        [dataset, method, *(spread(part[name]) for name in metrics)]
         for (dataset, method), part in frame.groupby(["dataset", "method"], sort=False)
     ]
     n_seeds = frame["seed"].nunique()
-    table = _table(rows, ["data", "method", "worst group ↑", "gap ↓", "average ↑"])
+    table = pipes(["data", "method", "worst group ↑", "gap ↓", "average ↑"], rows)
     return f"{table}\n\nTest data, per cent, mean ± std of {n_seeds} seeds. {_source(results)}"
 
 
@@ -66,10 +60,10 @@ def defaults(results: dict[str, Any]) -> str:
     standard = frame[(frame["method"] == "GBMix") & (frame["setting"] == "defaults")]
     rows = []
     for (method, setting), part in frame.groupby(["method", "setting"], sort=False):
-        scores = [_spread(part.loc[name, "worst_group_accuracy"]) for name in datasets]
+        scores = [spread(part.loc[name, "worst_group_accuracy"]) for name in datasets]
         gain = 100 * (part["worst_group_accuracy"] - standard["worst_group_accuracy"])
         rows.append([method, f"`{setting}`", *scores, f"{gain.mean():+.1f} ± {gain.sem():.1f}"])
-    table = _table(rows, ["method", "setting", *datasets, "to the defaults"])
+    table = pipes(["method", "setting", *datasets, "to the defaults"], rows)
     n_seeds = frame.index.unique("seed").size
     return (
         f"{table}\n\nWorst-group accuracy on held-out validation data, per cent, mean ± std of "
@@ -103,12 +97,12 @@ def methods(results: dict[str, Any]) -> str:
         row = [method]
         for dataset in datasets:
             scores = part.loc[dataset]
-            row += [_spread(scores["worst_group_accuracy"]), _spread(scores["average_accuracy"])]
+            row += [spread(scores["worst_group_accuracy"]), spread(scores["average_accuracy"])]
         rows.append(row)
     header = [f"{dataset}, {what}" for dataset in datasets for what in ("worst ↑", "average ↑")]
     n_seeds = frame.index.unique("seed").size
     return (
-        f"{_table(rows, ['method', *header])}\n\nTest data, per cent, mean ± std of {n_seeds} "
+        f"{pipes(['method', *header], rows)}\n\nTest data, per cent, mean ± std of {n_seeds} "
         f"seeds, each with a split of its own. {_source(results)}"
     )
 
@@ -118,7 +112,7 @@ def lines(results: dict[str, Any]) -> str:
     for r in results["records"]:
         total = r["estimator"] + r["criterion"]
         rows.append([r["method"], str(r["estimator"]), str(r["criterion"]), str(total)])
-    return _table(rows, ["method", "estimator", "criterion of its own", "lines"])
+    return pipes(["method", "estimator", "criterion of its own", "lines"], rows)
 
 
 def refit(results: dict[str, Any]) -> str:
@@ -127,6 +121,14 @@ def refit(results: dict[str, Any]) -> str:
 
 def audit_speed(results: dict[str, Any]) -> str:
     return f"{_records(results)}\n\n{_source(results)}"
+
+
+def reading(results: dict[str, Any]) -> str:
+    return reading_block(results, _source(results))
+
+
+def tabular(results: dict[str, Any]) -> str:
+    return tabular_block(results, _source(results))
 
 
 _NEEDS = {"require": "required", "warn": "used, warns without", "optional": "not used"}
@@ -139,7 +141,7 @@ def registry() -> str:
         summary = inspect.getdoc(method).split("\n\n")[0].replace("\n", " ")
         needs = _NEEDS[method()._groups_policy]
         rows.append([name, f"`{method.__name__}`", needs, summary])
-    return _table(rows, ["method", "classifier", "groups in training", "what it does"])
+    return pipes(["method", "classifier", "groups in training", "what it does"], rows)
 
 
 def _matrices(results: dict[str, Any]) -> str:
@@ -159,7 +161,7 @@ def _matrices(results: dict[str, Any]) -> str:
         [f"`{name}`, peak memory, to the input matrix", f"{peak:.2f}"]
         for name, peak in results["peak_memory"].items()
     ]
-    return _table([*training, *prediction, *memory], ["what", "ratio, median (range)"])
+    return pipes(["what", "ratio, median (range)"], [*training, *prediction, *memory])
 
 
 def _range(r: dict[str, float]) -> str:
@@ -172,7 +174,7 @@ def _records(results: dict[str, Any]) -> str:
         value = record["value"]
         shown = _range(value) if isinstance(value, dict) else f"{value:.3g}"
         rows.append([record["what"], shown, _target(record)])
-    return _table(rows, ["what", "median (range)", "target"])
+    return pipes(["what", "median (range)", "target"], rows)
 
 
 def _target(record: dict[str, Any]) -> str:
@@ -195,7 +197,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "lines": lines,
     "refit": refit,
     "paper": paper,
+    "tabular": tabular,
     "audit_speed": audit_speed,
+    "reading": reading,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._markdown import pipes
 from .choice import SIGNS, mean_ranks
 from .config import describe, preset, table, tables, value
 from .results import select, spread
@@ -94,11 +95,6 @@ def _cells(config: dict[str, Any], frame: pd.DataFrame) -> list[tuple[str, list,
     return parts
 
 
-def _pipes(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def markdown(results: dict[str, Any], config: dict[str, Any], preset: dict[str, Any]) -> str:
     """A table under a preset; empty where nothing of it was run."""
     frame = select(results, config, preset)
@@ -107,7 +103,7 @@ def markdown(results: dict[str, Any], config: dict[str, Any], preset: dict[str, 
         return ""
     blocks = [f"**{config['title']}** (preset `{preset['name']}`)"]
     for title, header, rows in parts:
-        blocks += [title, _pipes(header, rows)] if title else [_pipes(header, rows)]
+        blocks += [title, pipes(header, rows)] if title else [pipes(header, rows)]
     absent = [name for name in config["datasets"] if name not in set(frame["dataset"])]
     foot = []
     if "ranked" not in config:
