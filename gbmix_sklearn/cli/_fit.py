@@ -43,7 +43,14 @@ def fit(
         typer.Option("--output", "-o", metavar="FOLDER", help="Save the model in this folder."),
     ],
     method: Annotated[
-        str, typer.Option("--method", "-m", metavar="NAME", autocompletion=complete_method)
+        str,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME",
+            help="ERM, GroupDRO, JTT and so on; a name that is none lists all.",
+            autocompletion=complete_method,
+        ),
     ] = "GBMix",
     settings: Annotated[
         list[str] | None,
