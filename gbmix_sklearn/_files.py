@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["TEMPORARY", "replace_file"]
+__all__ = ["TEMPORARY", "replace_file", "umask"]
 
 #: ends the names of files that are being written, or that a killed process left behind
 TEMPORARY = ".tmp"
@@ -23,7 +23,15 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~umask())  # temporary files are their owner's alone
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def umask() -> int:
+    """Permissions that new files of this process lack; reading them means to set them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._files import TEMPORARY
+from .._files import TEMPORARY, umask
 from ._features import Features
 
 __all__ = ["Model", "check_model_folder"]
@@ -51,7 +50,7 @@ class Model:
         try:
             self.classifier.save(new)
             (new / _DATA).write_text(json.dumps(self._description(), indent=1), encoding="utf-8")
-            new.chmod(0o777 & ~_umask())
+            new.chmod(0o777 & ~umask())
             _replace(folder, new)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -131,9 +130,3 @@ def _replace(folder: Path, new: Path) -> None:
         old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
