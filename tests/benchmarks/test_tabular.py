@@ -269,7 +269,7 @@ def test_duels_are_paired_by_division():
         for attributes in ("sex", "race")
         for seed in (0, 1)
     ]
-    differences = duels(ordered(records))
+    differences = duels(ordered(records), "GBMix")
     assert list(differences.index) == [("ERM", "COMPAS", 0), ("ERM", "COMPAS", 1)]
     np.testing.assert_allclose(differences["worst_group_accuracy"], 0.1)
     np.testing.assert_allclose(differences["average_accuracy"], 0)
