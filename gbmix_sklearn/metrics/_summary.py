@@ -22,7 +22,7 @@ class SummaryScores:
     @property
     def summary(self) -> Mapping[str, float]:
         """The scores by name."""
-        raise NotImplementedError
+        raise NotImplementedError  # each class that holds scores says where they are
 
     @property
     def worst_group_accuracy(self) -> float:
