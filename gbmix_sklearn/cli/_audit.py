@@ -197,19 +197,5 @@ def _as_json(found: GroupAudit, comparison: AuditComparison | None) -> str:
     if comparison is None:
         return found.to_json()
     content = json.loads(found.to_json())
-    cells = comparison.to_frame().drop(columns=["accuracy", "count"])
-    content["comparison"] = {
-        "worst_group_accuracy": comparison.worst_group_accuracy,
-        "other_worst_group_accuracy": comparison.other_worst_group_accuracy,
-        "difference": comparison.worst_group_difference,
-        "low": comparison.low,
-        "high": comparison.high,
-        "different": comparison.worst_group_is_different,
-        "cells": [
-            {"label": label, **row}
-            for label, row in zip(
-                comparison.labels, json.loads(cells.to_json(orient="records")), strict=True
-            )
-        ],
-    }
+    content["comparison"] = json.loads(comparison.to_json())
     return json.dumps(content, indent=2, ensure_ascii=False)

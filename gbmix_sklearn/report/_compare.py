@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ._json import as_json, comparison_record
 from ._outcomes import Outcomes
+from ._output import write_text
 from ._tests import holm, mcnemar
 from ._text import pvalue_text
 from ._worst import n_resamples
@@ -87,6 +90,26 @@ class AuditComparison:
     def to_frame(self) -> pd.DataFrame:
         """Return a row for each cell, see `cells`."""
         return self.cells.copy()
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the comparison as JSON text.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File to write as well.
+
+        Returns
+        -------
+        str
+            An object with ``confidence``, ``worst_group_accuracy``,
+            ``other_worst_group_accuracy``, their ``difference`` with its interval ``low`` to
+            ``high``, ``different`` (whether that leaves out zero), and ``cells`` (a list with an
+            object for each). Labels that JSON does not know are text.
+        """
+        text = as_json(comparison_record(self))
+        write_text(path, text)
+        return text
 
     def __repr__(self) -> str:
         verdict = "better" if self.worst_group_difference > 0 else "worse"

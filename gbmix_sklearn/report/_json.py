@@ -13,8 +13,9 @@ from ._summary import group_values
 
 if TYPE_CHECKING:
     from ._audit import GroupAudit
+    from ._compare import AuditComparison
 
-__all__ = ["as_json", "audit_record"]
+__all__ = ["as_json", "audit_record", "comparison_record"]
 
 
 def as_json(content: Any) -> str:
@@ -25,7 +26,7 @@ def as_json(content: Any) -> str:
 def audit_record(audit: GroupAudit) -> dict[str, Any]:
     """All that was measured; :meth:`GroupAudit.to_json` says what is where."""
     worst, following = audit._worst.cell, audit._worst.next
-    index, by_group = audit._outcomes.index, audit.calibration_by_group
+    by_group = audit.calibration_by_group
     record = {
         "n_samples": audit.n_samples,
         "confidence": audit.confidence,
@@ -38,16 +39,7 @@ def audit_record(audit: GroupAudit) -> dict[str, Any]:
             "significant": audit.lead_is_significant,
             "rank_confidence": audit.rank_confidence,
         },
-        "cells": [
-            {"class": cell[0], "attributes": attributes, "label": label, **row}
-            for cell, attributes, label, row in zip(
-                index,
-                _attributes(index.droplevel(0)),
-                audit.labels,
-                audit.to_frame().to_dict("records"),
-                strict=True,
-            )
-        ],
+        "cells": _cells(audit._outcomes.index, audit.labels, audit.to_frame()),
         "small_cells": audit.small_cells,
     }
     if by_group is not None:
@@ -56,6 +48,37 @@ def audit_record(audit: GroupAudit) -> dict[str, Any]:
     if audit.model is not None:
         record["model"] = {"name": audit.model.name, "parameters": audit.model.parameters}
     return record
+
+
+def comparison_record(comparison: AuditComparison) -> dict[str, Any]:
+    """All that was found; :meth:`AuditComparison.to_json` says what is where."""
+    frame = comparison.to_frame()
+    assert isinstance(frame.index, pd.MultiIndex)
+    return {
+        "confidence": comparison.confidence,
+        "worst_group_accuracy": comparison.worst_group_accuracy,
+        "other_worst_group_accuracy": comparison.other_worst_group_accuracy,
+        "difference": comparison.worst_group_difference,
+        "low": comparison.low,
+        "high": comparison.high,
+        "different": comparison.worst_group_is_different,
+        "cells": _cells(frame.index, comparison.labels, frame),
+    }
+
+
+def _cells(index: pd.MultiIndex, labels: list[str], frame: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = [str(name) for name in frame]
+    return [
+        {"class": cell[0], "attributes": of_cell, "label": label}
+        | dict(zip(columns, row, strict=True))
+        for cell, of_cell, label, row in zip(
+            index,
+            _attributes(index.droplevel(0)),
+            labels,
+            frame.itertuples(index=False, name=None),
+            strict=True,
+        )
+    ]
 
 
 def _attributes(groups: pd.Index) -> list[dict[str, Any]]:

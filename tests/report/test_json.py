@@ -56,6 +56,32 @@ def test_it_has_all_that_was_measured():
     assert "model" not in content
 
 
+def test_a_comparison_has_both_worst_groups_and_all_cells(tmp_path):
+    first, second = (
+        GroupAudit.from_predictions(TRUTH, predicted, groups=GROUPS)
+        for predicted in (PREDICTED, TRUTH)
+    )
+    comparison = first.compare(second)
+    text = comparison.to_json(tmp_path / "comparison.json")
+    assert (tmp_path / "comparison.json").read_text("utf-8") == text
+    content = read(text)
+    cells = content.pop("cells")
+    assert content == {
+        "confidence": 0.95,
+        "worst_group_accuracy": comparison.worst_group_accuracy,
+        "other_worst_group_accuracy": 1.0,
+        "difference": comparison.worst_group_difference,
+        "low": comparison.low,
+        "high": comparison.high,
+        "different": True,
+    }
+    frame = comparison.to_frame()
+    assert [cell["label"] for cell in cells] == comparison.labels
+    assert [(cell["class"], cell["attributes"]["place"]) for cell in cells] == list(frame.index)
+    for column in frame:
+        assert [cell[column] for cell in cells] == frame[column].tolist()
+
+
 def test_the_model_is_there_with_its_parameters():
     X, y = np.arange(200.0)[:, None], [0, 1] * 100
     model = LogisticRegression(C=0.5).fit(X, y)
