@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from gbmix_sklearn import AblationDisplay, TradeoffDisplay
 
-from .results import select
+from .results import select, shown
 
 __all__ = ["draw"]
 
@@ -27,7 +27,7 @@ def draw(
         return False
     # the order of the paper
     frame["dataset"] = pd.Categorical(frame["dataset"], config["datasets"])
-    frame["method"] = pd.Categorical(frame["method"], config["methods"])
+    frame["method"] = pd.Categorical(frame["method"], shown(config))
     frame = frame.sort_values(["dataset", "method", "seed"]).astype({"dataset": str, "method": str})
     figure = (_ablation if config["kind"] == "ablation" else _tradeoff)(frame, config)
     if figure is None:

@@ -10,7 +10,7 @@ import pandas as pd
 from .._markdown import pipes
 from .choice import SIGNS, mean_ranks
 from .config import describe, preset, table, tables, value
-from .results import select, spread
+from .results import select, shown, spread
 
 __all__ = ["block", "latex", "markdown"]
 
@@ -83,8 +83,10 @@ def _cells(config: dict[str, Any], frame: pd.DataFrame) -> list[tuple[str, list,
             header += [HEADS[metric], "paper"] if compared else [HEADS[metric]]
         header += ["adjusted average ↑", "chosen"]
         rows = []
-        for method in config["methods"]:
+        for method in shown(config):
             runs = of_dataset[of_dataset["method"] == method]
+            if runs.empty and method not in config["methods"]:
+                continue
             row = [method]
             for metric in metrics:
                 row.append(spread(runs[metric]))

@@ -15,7 +15,7 @@ from .. import _records
 from .choice import SIGNS
 from .runner import Outcome
 
-__all__ = ["COLUMNS", "empty", "merge", "read", "select", "spread"]
+__all__ = ["COLUMNS", "empty", "merge", "read", "select", "shown", "spread"]
 
 #: names of the metrics in records, by their names in the paper's tables
 COLUMNS = {
@@ -109,10 +109,16 @@ def _sweep(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def shown(config: dict[str, Any]) -> list[str]:
+    """The rows of a table in order: the paper's, and what was run beside them if it was."""
+    return list(dict.fromkeys([*config["methods"], *config.get("also", ())]))
+
+
 def select(results: dict[str, Any], config: dict[str, Any], preset: dict[str, Any]) -> pd.DataFrame:
     """Records of one table under one preset, in per cent, in the paper's terms."""
     columns = ["dataset", "method", "seed", "setting", *COLUMNS]
     backbone = preset.get("backbone", config["backbone"])
+    methods = shown(config)
     rows = [
         {
             **{name: record[name] for name in ("dataset", "method", "seed", "setting")},
@@ -122,7 +128,7 @@ def select(results: dict[str, Any], config: dict[str, Any], preset: dict[str, An
         if record["preset"] == preset["name"]
         and record["backbone"] == backbone
         and record["dataset"] in config["datasets"]
-        and record["method"] in config["methods"]
+        and record["method"] in methods
     ]
     return pd.DataFrame(rows, columns=columns)
 

@@ -55,13 +55,14 @@ backbone : str or Module, default=None
     max_grad_norm : float, default=None
         Gradients that are longer are shortened to this Euclidean norm.
     refit : {{{refits}}}, Recipe, None or linear classifier, default={refit!r}
-        Fit the last layer anew, on group-balanced draws. "logistic" is the recipe of DFR with the
-        details that did best in our study, C chosen on the validation part, "dfr" the recipe as
-        published, a :class:`~gbmix_sklearn.refit.Recipe` one of your own; a scikit-learn classifier
-        is fitted as it is; None keeps the trained layer. "auto" is "logistic" where there is a
-        backbone or a hidden layer, and None where the last layer is the whole model: a refit would
-        then discard all of the training. Where the data for it have a single class, the trained
-        layer is kept, with a warning.
+        Fit the last layer anew, on group-balanced draws. "anchored" is logistic regression that is
+        held near the trained layer, "dfr" the recipe of DFR as published, "logistic" the same with
+        a free intercept; their penalty is chosen on the validation part. A
+        :class:`~gbmix_sklearn.refit.Recipe` is one of your own; a scikit-learn classifier is fitted
+        as it is; None keeps the trained layer. "auto" is "anchored" where there is a backbone or a
+        hidden layer, and None where the last layer is the whole model: a refit would then discard
+        much of the training. Where the data for it have a single class, the trained layer is kept,
+        with a warning.
     refit_on : {{"held_out", "validation", "train"}}, default={refit_on!r}
         The data of the refit: a part that is set aside and never trained on (the choice of GBMix's
         paper); the validation part, which also chooses the epoch, and whose halves choose C (the

@@ -114,6 +114,7 @@ class LastLayer(Parameters, Prediction):
             estimator=self._refit,
             validation=validation,
             scaling=scaling,
+            trained=trained,
             n_draws=10 if self.refit_on == "train" else None,  # as DFR's authors do
             rng=rng,
         )

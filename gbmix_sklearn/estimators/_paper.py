@@ -12,15 +12,20 @@ __all__ = ["paper_params"]
 
 #: epochs of each data set
 _EPOCHS = {"waterbirds": 200, "celeba": 25, "utkface": 80, "fairface": 80}
+#: what methods have set beside what they share, where the paper says it
+_OF_METHOD: dict[str, dict[str, Any]] = {"gbmix": {"refit": "dfr"}, "dfr": {"refit": "dfr"}}
 
 
-def paper_params(dataset: str) -> dict[str, Any]:
+def paper_params(dataset: str, method: str | None = None) -> dict[str, Any]:
     """Settings with which the paper trains on a data set, as parameters of any classifier.
 
     Parameters
     ----------
     dataset : {"waterbirds", "celeba", "utkface", "fairface"}
         The data set; upper and lower case are alike.
+    method : {"GBMix", "DFR"} or None, default=None
+        Adds how the last layer is refitted, which none of the other methods does: as DFR's authors
+        published it. The default of :class:`GBMixClassifier` is another.
 
     Returns
     -------
@@ -31,7 +36,7 @@ def paper_params(dataset: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the paper has no such data set.
+        If the paper has no such data set, or says nothing of its own of the method.
 
     See Also
     --------
@@ -63,7 +68,7 @@ def paper_params(dataset: str) -> dict[str, Any]:
     >>> from gbmix_sklearn import GBMixClassifier, paper_params
     >>> paper_params("celeba")["max_epochs"]
     25
-    >>> model = GBMixClassifier(**paper_params("waterbirds"), random_state=0)
+    >>> model = GBMixClassifier(**paper_params("waterbirds", "GBMix"), random_state=0)
     >>> model.backbone
     'resnet50.tv_in1k'
 
@@ -76,6 +81,11 @@ def paper_params(dataset: str) -> dict[str, Any]:
     name = dataset.lower() if isinstance(dataset, str) else ""
     if name not in _EPOCHS:
         raise ValueError(f"dataset must be one of {list(_EPOCHS)}, got {dataset!r}")
+    own: dict[str, Any] = {}
+    if method is not None:
+        if not isinstance(method, str) or method.lower() not in _OF_METHOD:
+            raise ValueError(f"method must be 'GBMix', 'DFR' or None, got {method!r}")
+        own = _OF_METHOD[method.lower()]
     return {
         "backbone": "resnet50.tv_in1k",
         "pretrained": True,
@@ -87,4 +97,5 @@ def paper_params(dataset: str) -> dict[str, Any]:
         "lr": 1e-3,
         "momentum": 0.9,
         "weight_decay": 1e-4,
+        **own,
     }

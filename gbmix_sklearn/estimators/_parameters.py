@@ -125,7 +125,7 @@ class Parameters:
         """What refits the last layer; "auto" does not where that layer is the whole model."""
         if not isinstance(self.refit, str) or self.refit != "auto":
             return self.refit
-        return "logistic" if self.backbone is not None or len(self.hidden_units) else None
+        return "anchored" if self.backbone is not None or len(self.hidden_units) else None
 
     def _check_parameters(self) -> None:
         """Check what the constraints of single parameters cannot tell."""

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from ._anchored import anchor_of
 from ._linear import linear_predict, set_weights
 from ._recipe import Recipe, find_recipe
 
@@ -70,6 +71,7 @@ def refit_head(
     estimator: Any = "logistic",
     validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
+    trained: LogisticRegression | None = None,
     n_draws: int | None = None,
     rng: np.random.Generator,
 ) -> Any:
@@ -86,8 +88,8 @@ def refit_head(
         Class codes and cell numbers.
     classes : ndarray of shape (n_classes,)
         The labels that the codes stand for.
-    estimator : {"logistic", "dfr"}, Recipe or classifier, default="logistic"
-        L1-penalised logistic regression, C by worst-group accuracy: a recipe or its name. Anything
+    estimator : {"anchored", "logistic", "dfr"}, Recipe or classifier, default="logistic"
+        Penalised logistic regression, C by worst-group accuracy: a recipe or its name. Anything
         else is a linear scikit-learn classifier, fitted as it is.
     validation : tuple of (z, y, cells), default=None
         Data that choose C; None takes one half of each cell to fit and the other to choose. The
@@ -95,6 +97,8 @@ def refit_head(
     scaling : tuple of (mean, scale), default=None
         From :func:`scaling_of` other embeddings, which a recipe with ``scaler="train"`` wants; None
         takes it from `z`.
+    trained : LogisticRegression, default=None
+        The last layer as it was trained, which the recipe "anchored" stays near.
     n_draws : int, default=None
         Balanced draws to average; None is what the recipe says, 20 for a classifier.
     rng : numpy.random.Generator
@@ -134,12 +138,19 @@ def refit_head(
         scaled /= scale
         return scaled, y[draw]
 
-    def fit(model: Any, samples: tuple[np.ndarray, np.ndarray]) -> Any:
+    recipe = find_recipe(estimator)
+    anchor = None
+    if trained is not None and recipe is not None and recipe.penalty == "anchored":
+        anchor = anchor_of(trained, present, (mean, scale))
+
+    def fit(c: float | None, samples: tuple[np.ndarray, np.ndarray]) -> Any:
         with warnings.catch_warnings():  # a mean of many fits: none has to be exact
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return clone(model).fit(*samples)
+            if recipe is None or c is None:
+                return clone(estimator).fit(*samples)
+            return recipe.fit(*samples, present, C=c, anchor=anchor)
 
-    recipe = find_recipe(estimator)
+    chosen = None
     if recipe is not None:
         pool = everyone
         if validation is None:
@@ -147,19 +158,17 @@ def refit_head(
             validation = (z[other], y[other], cells[other])
         z_val = (validation[0] - mean) / scale
         samples = draw_from(pool)  # one for all, so that C is all they differ in
-        best = (-1.0, 0.0)
-        for c in recipe.C:
-            model = fit(recipe.model(c, len(present)), samples)
-            accuracy = worst_group(linear_predict(model, z_val), *validation[1:])
-            if accuracy > best[0]:
-                best = (accuracy, c)
-        estimator = recipe.model(best[1], len(present))
+        best = -1.0
+        for c in recipe.grid:
+            accuracy = worst_group(linear_predict(fit(c, samples), z_val), *validation[1:])
+            if accuracy > best:
+                best, chosen = accuracy, c
     elif estimator.get_params().get("random_state", 0) is None:
         estimator = clone(estimator).set_params(random_state=int(rng.integers(2**31)))
 
     if n_draws is None:
         n_draws = (recipe or Recipe()).n_draws
-    fitted = [fit(estimator, draw_from(everyone)) for _ in range(n_draws)]
+    fitted = [fit(chosen, draw_from(everyone)) for _ in range(n_draws)]
     head = fitted[-1]
     if not (hasattr(head, "coef_") and hasattr(head, "intercept_")):
         raise TypeError(

@@ -18,6 +18,7 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -64,10 +65,12 @@ class LastLayerRefit(
     embed : callable, default=None
         Maps X to an array of shape (n_samples, n_embedding), for every other classifier, such as
         ``lambda X: numpy.tanh(X @ mlp.coefs_[0] + mlp.intercepts_[0])``.
-    recipe : {"logistic", "dfr"}, Recipe or linear classifier, default="logistic"
-        L1-penalised logistic regression with the intercept and scaler of our choice ("logistic") or
-        as published ("dfr"; there are no training data here, whose scale it would take), or a
-        linear classifier of scikit-learn, fitted as it is.
+    recipe : {"anchored", "logistic", "dfr"}, Recipe or linear classifier, default="anchored"
+        Logistic regression that is held near the layer it replaces, where that is one itself and
+        `embed` is None, else near zero ("anchored"); L1-penalised logistic regression with the
+        intercept and scaler of our choice ("logistic") or as published ("dfr"; there are no
+        training data here, whose scale it would take); or a linear classifier of scikit-learn,
+        fitted as it is.
     group_columns : str or list of str, default=None
         Columns of a DataFrame X that hold the sensitive attributes. Those that `estimator` was not
         fitted with are taken out for it; they may be absent when predicting.
@@ -129,7 +132,7 @@ class LastLayerRefit(
         estimator: Any,
         *,
         embed: Callable[[Any], np.ndarray] | None = None,
-        recipe: Any = "logistic",
+        recipe: Any = "anchored",
         group_columns: Any = None,
         random_state: Any = None,
     ):
@@ -250,13 +253,15 @@ class LastLayerRefit(
         chosen_on = None
         if validation is not None:
             chosen_on = (self._embed(X_val), validation.y, validation.codes)
+        z = self._embed(X)
         self.head_ = refit_head(
-            self._embed(X),
+            z,
             cells.y,
             cells.codes,
             self.classes_,
             estimator=self.recipe,
             validation=chosen_on,
+            trained=self._trained_layer(z.shape[1]),
             rng=self._generator(),
         )
         self._n_features_out = self.head_.coef_.shape[1]
@@ -345,6 +350,19 @@ class LastLayerRefit(
             "steps before the last compute them; or embed=..., a callable that maps X to an array "
             "of shape (n_samples, n_embedding)"
         )
+
+    def _trained_layer(self, n_embedding: int) -> LogisticRegression | None:
+        """The layer that is replaced, where it is a logistic regression on these embeddings."""
+        if self.embed is not None:  # nobody knows what follows them
+            return None
+        last = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+        layer = getattr(last, "head_", last)
+        fits = (
+            isinstance(layer, LogisticRegression)
+            and layer.coef_.shape[1] == n_embedding
+            and np.array_equal(layer.classes_, self.classes_)
+        )
+        return layer if fits else None
 
     def _embed(self, X: Any) -> np.ndarray:
         X = self._without_group_columns(X)

@@ -719,6 +719,15 @@ def test_a_table_by_hand():
     )
 
 
+def test_what_the_paper_does_not_have_is_below_its_rows_where_it_was_run():
+    table = small_table(also=["RWG", "GBMix, anchored refit", "ERM"])
+    found = {"records": [record(m, 0, 0.5) for m in ("GBMix, anchored refit", "ERM", "LISA")]}
+    text = report.markdown(found, table, config.preset("frozen"))
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
+    assert rows[2:] == ["| ERM", "| GBMix", "| GBMix, anchored refit"]
+    assert "| GBMix, anchored refit | 50.0 |  | 20.0 |  | 90.0 |  | 90.0 | lr=0.01 |" in text
+
+
 def test_one_seed_has_no_spread():
     found = {"records": [record("ERM", 0, 0.5), record("GBMix", 0, 0.6)]}
     text = report.markdown(found, small_table(), config.preset("frozen"))

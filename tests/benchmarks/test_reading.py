@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import reading
+from benchmarks._divisions import METRICS, divide
 from benchmarks._records import read
 
 from ..estimators.problems import problem
@@ -13,13 +14,13 @@ from ..estimators.problems import problem
 
 @pytest.fixture(scope="module")
 def parts():
-    return reading._divide(problem(400, n_features=12), seed=0)
+    return reading._standardised(divide(*problem(400, n_features=12), seed=0))
 
 
 def test_parts_share_no_sample_and_have_all_cells():
     X, y, s = problem(400)
     X[:, 0] = np.arange(400)
-    parts = reading._divide((X, y, s), seed=0)
+    parts = reading._standardised(divide(X, y, s, seed=0))
     assert [len(y) for _, y, _ in parts] == pytest.approx([240, 80, 80], abs=4)
     ranks = [np.unique(X[:, 0]) for X, _, _ in parts]  # standardised alike, so still distinct
     assert len(np.unique(np.concatenate(ranks))) == 400
@@ -31,7 +32,7 @@ def test_parts_share_no_sample_and_have_all_cells():
 def test_a_setting_is_judged_with_and_without_its_refit(parts):
     scores = reading.run(parts, "GBMix", {"max_epochs": 2}, seed=0)
     assert set(scores) >= {"judged", "judged_unrefitted", "chosen_on", "best_epoch"}
-    assert all(0 <= scores["judged"][metric] <= 1 for metric in reading.METRICS)
+    assert all(0 <= scores["judged"][metric] <= 1 for metric in METRICS)
     alone = reading.run(parts, "GBMix", {"max_epochs": 2, "refit": None}, seed=0)
     assert "judged_unrefitted" not in alone
 

@@ -34,7 +34,20 @@ def test_common_settings_are_those_of_appendix_b():
 
 
 def test_case_does_not_matter():
-    assert paper_params("CelebA") == paper_params("celeba")
+    assert paper_params("CelebA", "gbmix") == paper_params("celeba", "GBMix")
+
+
+@pytest.mark.parametrize("method", ["GBMix", "DFR"])
+def test_what_is_refitted_is_refitted_as_published(method):
+    own = paper_params("celeba", method)
+    assert own == paper_params("celeba") | {"refit": "dfr"}
+    METHODS[method](**own)._check_parameters()
+
+
+@pytest.mark.parametrize("method", ["ERM", "", 3])
+def test_other_methods_have_nothing_of_their_own(method):
+    with pytest.raises(ValueError, match=r"method must be 'GBMix', 'DFR' or None, got"):
+        paper_params("celeba", method)
 
 
 def test_changing_the_result_changes_no_later_one():

@@ -177,10 +177,38 @@ def test_a_linear_classifier_is_fitted_as_it_is(held_out):
     assert model.head_.alpha == 3
     assert not hasattr(model, "predict_proba")
     assert model.score(X, y) > 0.8
-    with pytest.raises(TypeError, match="recipe must be 'logistic', 'dfr'"):
+    with pytest.raises(TypeError, match="recipe must be 'anchored', 'logistic', 'dfr'"):
         LastLayerRefit(trained_pipeline(), recipe=StandardScaler()).fit(X, y, s)
     with pytest.raises(ValueError, match="'recipe' parameter"):
         LastLayerRefit(trained_pipeline(), recipe="ours").fit(X, y, s)
+
+
+def test_the_layer_that_is_replaced_is_what_the_new_one_stays_near(held_out):
+    X, y, s = held_out
+    near = Recipe(penalty="anchored", C=(1e-6,))
+    network = trained_network()
+    model = LastLayerRefit(network, recipe=near).fit(X, y, s)
+    assert model.head_.coef_ == pytest.approx(network.head_.coef_, rel=1e-3)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(*problem(seed=1)[:2])
+    model = LastLayerRefit(pipeline, recipe=near).fit(X, y, s)
+    assert model.head_.coef_ == pytest.approx(pipeline[-1].coef_, rel=1e-3)
+    whole = make_pipeline(StandardScaler(), ERMClassifier(hidden_units=(8,), **FAST))
+    whole.fit(*problem(seed=1)[:2])
+    model = LastLayerRefit(whole, recipe=near).fit(X, y, s)
+    assert model.head_.coef_ == pytest.approx(whole[-1].head_.coef_, rel=1e-3)
+
+
+def test_it_stays_near_zero_where_no_layer_is_known(held_out):
+    X, y, s = held_out
+    near = Recipe(penalty="anchored", C=(1e-6,))
+    others = [
+        LastLayerRefit(trained_pipeline(), recipe=near),  # its layer is no logistic regression
+        LastLayerRefit(trained_network(), recipe=near, embed=lambda X: X),
+        LastLayerRefit(trained_network(n_classes=3), recipe=near),  # other classes
+    ]
+    for model in others:
+        model.fit(X, y, s)
+        assert abs(model.head_.coef_).max() < 1e-4
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES, Recipe(n_draws=2, C=(0.1,)), LogisticRegression()])

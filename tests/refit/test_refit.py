@@ -1,5 +1,7 @@
 """Deep feature reweighting, against its recipe written out with scikit-learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
@@ -107,7 +109,7 @@ def scores_of(z, y, cells, validation, seed=0):
     z_val, y_val, cells_val = validation
     drawn = _balanced._balanced_draw(pool, cells, rng)
     for c in DFR_C:
-        model = Recipe().model(c, 2).fit((z[drawn] - mean) / std, y[drawn])
+        model = Recipe().fit((z[drawn] - mean) / std, y[drawn], np.array([0, 1]), C=c)
         predicted = model.predict((z_val - mean) / std)
         scores.append(worst_group_accuracy_score(y_val, predicted, groups=cells_val))
     return scores
@@ -145,11 +147,12 @@ def test_without_validation_the_halves_of_each_cell_choose():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_logistic_recipe_is_a_plain_logistic_regression_afterwards(n_classes):
+@pytest.mark.parametrize("estimator", ["logistic", "anchored"])
+def test_the_recipes_are_a_plain_logistic_regression_afterwards(estimator, n_classes):
     z, y, cells = held_out(300, n_classes=n_classes)
     z[:, 0] *= 3
     classes = CLASSES[:n_classes]
-    head = refit_head(z, y, cells, classes, rng=generator())
+    head = refit_head(z, y, cells, classes, estimator=estimator, rng=generator())
     assert type(head) is LogisticRegression
     assert head.score(z, classes[y]) > 0.65
     own = linear_probabilities(linear_decision(head, z))
@@ -159,7 +162,9 @@ def test_the_logistic_recipe_is_a_plain_logistic_regression_afterwards(n_classes
 
 @pytest.mark.parametrize("present", [[0, 2], [1, 2], [0, 1]])
 @pytest.mark.parametrize(
-    "estimator", ["logistic", LogisticRegression(), RidgeClassifier(), SGDClassifier()], ids=repr
+    "estimator",
+    ["logistic", "anchored", LogisticRegression(), RidgeClassifier(), SGDClassifier()],
+    ids=repr,
 )
 def test_a_class_without_refit_samples_is_never_predicted(present, estimator):
     z, y, _ = held_out()
@@ -200,7 +205,9 @@ def test_constant_features_have_no_weight():
     assert head.coef_[0, 3] == 0
 
 
-@pytest.mark.parametrize("estimator", ["logistic", SGDClassifier(), LogisticRegression()], ids=repr)
+@pytest.mark.parametrize(
+    "estimator", ["logistic", "anchored", SGDClassifier(), LogisticRegression()], ids=repr
+)
 def test_the_generator_decides_alone(estimator):
     z, y, cells = held_out(counts=[50, 20, 30, 90])
 
@@ -216,8 +223,9 @@ def test_the_generator_decides_alone(estimator):
 
 def test_the_published_recipe_is_known_by_name():
     published = Recipe(scaler="train", intercept_scaling=1, n_draws=20, C=DFR_C)
-    assert RECIPES["dfr"] == published
+    assert replace(RECIPES["dfr"], C=RECIPES["dfr"].grid) == published
     assert RECIPES["logistic"] == Recipe()
+    assert Recipe().grid == DFR_C
     assert DFR_C == (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
     assert scaled_by_training("dfr")
     for refit in ("afr", None, Recipe(), RidgeClassifier()):
@@ -260,7 +268,10 @@ def test_an_intercept_that_is_not_penalised_gives_the_classes_their_shares(
     ids=str,
 )
 def test_the_recipe_says_how_many_draws_unless_told_otherwise(monkeypatch, estimator, given, drawn):
-    monkeypatch.setattr(Recipe, "model", lambda self, c, n_classes: Spy(C=c))
+    def fit(self, X, y, classes, *, C, anchor=None):
+        return Spy(C=C).fit(X, y)
+
+    monkeypatch.setattr(Recipe, "fit", fit)
     z, y, cells = held_out(counts=[50, 20, 30, 90])
     refit_head(z, y, cells, CLASSES[:2], estimator=estimator, n_draws=given, rng=generator())
     choosing = len(DFR_C) if isinstance(estimator, Recipe) else 0
