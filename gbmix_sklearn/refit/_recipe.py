@@ -40,6 +40,17 @@ class Recipe:
     C : tuple of float, default=None
         Inverse strengths of the penalty to choose from; in a tie the first is taken. None is
         `DFR_C` or `ANCHORED_C`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such penalty or scaler.
+
+    Examples
+    --------
+    >>> from gbmix_sklearn.refit import Recipe
+    >>> Recipe(penalty="anchored").grid
+    (0.1, 1.0, 10.0, 100.0, 1000.0)
     """
 
     penalty: Literal["l1", "anchored"] = "l1"
@@ -47,6 +58,12 @@ class Recipe:
     intercept_scaling: float = 100.0
     n_draws: int = 20
     C: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (("penalty", ("l1", "anchored")), ("scaler", ("held_out", "train"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}, got {value!r}")
 
     @property
     def grid(self) -> tuple[float, ...]:

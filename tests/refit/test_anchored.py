@@ -144,3 +144,15 @@ def test_recipe():
     assert RECIPES["anchored"] == Recipe(penalty="anchored")
     assert Recipe(penalty="anchored").grid == ANCHORED_C
     assert Recipe(penalty="anchored", C=(1.0,)).grid == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"penalty": "l2"}, "penalty must be 'l1' or 'anchored', got 'l2'"),
+        ({"scaler": "validation"}, "scaler must be 'held_out' or 'train', got 'validation'"),
+    ],
+)
+def test_a_typo_in_a_recipe_is_an_error(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**wrong)
