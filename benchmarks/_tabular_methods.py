@@ -82,7 +82,7 @@ def cell_balanced_weights(part: Part) -> np.ndarray:
 
 def _fit_own(name: str, train: Part, setting: dict[str, Any], seed: int) -> Predict:
     options = {**TRAINING, "batch_size": _batch_size(len(train.y)), **setting}
-    if name == "GBMix" and options.get("hidden_units"):  # by the recipe of the paper
+    if name == "GBMix" and options.get("hidden_units"):  # the default when this was run
         options.setdefault("refit", "logistic")
     model = METHODS[name](random_state=seed, **options)
     with warnings.catch_warnings():

@@ -604,7 +604,7 @@ def test_the_preset_of_the_paper_is_that_of_the_package():
     contests = list(config.contests([config.table("table3"), config.table("table4")],
                                     config.preset("paper"), 1))  # fmt: skip
     for contest in (contest for contest in contests if contest.method == "GBMix"):
-        settings = paper_params(contest.dataset)
+        settings = paper_params(contest.dataset, "GBMix")
         assert contest.cells[0].parameters | contest.cells[0].setting == settings
         assert [cell.setting["lr"] for cell in contest.cells] == [1e-3, 1e-4, 1e-5]
 
