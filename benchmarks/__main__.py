@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 
+from .networks import main as networks
 from .paper.main import main as paper
 from .reading import main as reading
 from .tabular import main as tabular
 
-COMMANDS = {"paper": paper, "reading": reading, "tabular": tabular}
+COMMANDS = {"networks": networks, "paper": paper, "reading": reading, "tabular": tabular}
 
 
 def main(arguments: list[str] | None = None) -> int:

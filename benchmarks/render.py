@@ -21,6 +21,7 @@ import pandas as pd
 from gbmix_sklearn.estimators import METHODS
 
 from ._markdown import pipes, spread
+from ._networks_report import block as networks_block
 from ._records import RESULTS, read
 from ._tabular_report import block as tabular_block
 from .paper.report import block as paper
@@ -127,6 +128,10 @@ def reading(results: dict[str, Any]) -> str:
     return reading_block(results, _source(results))
 
 
+def networks(results: dict[str, Any]) -> str:
+    return networks_block(results, _source(results))
+
+
 def tabular(results: dict[str, Any]) -> str:
     return tabular_block(results, _source(results))
 
@@ -200,6 +205,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "tabular": tabular,
     "audit_speed": audit_speed,
     "reading": reading,
+    "networks": networks,
 }
 
 
