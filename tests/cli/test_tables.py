@@ -59,7 +59,13 @@ def test_a_missing_file_names_the_nearest(folder):
         ("a,b,c\n1,2,3\n1,2,3,4\n", "Expected 3 fields in line 3, saw 4"),
         ("a,b,c\n1,2,3,4\n1,2,3\n", "first line below the header has more fields"),
         ("a,b,c\n0,1,2,3\n1,1,2,3\n", "first line below the header has more fields"),
-        ("a,b\n1,2,\n3,4,\n", "first line below the header has more fields"),
+        pytest.param(
+            "a,b\n1,2,\n3,4,\n",
+            "first line below the header has more fields",
+            marks=pytest.mark.skipif(
+                pd.__version__ < "3", reason="before 3 pandas reads fields that are all empty"
+            ),
+        ),
         ("a,b,c\n1,2,3\n1,2\n1,2,3\n", "line 3 has 2 fields, and the header has 3"),
         ('a,b,c\n1,2,3\n1,"2,3\n', "EOF inside string"),
         ("a,b,a\n1,2,3\n", "several columns 'a'"),
