@@ -48,7 +48,7 @@ def shrunken_errors(
     >>> shrunken_errors(wrong, cells, prior_samples=0)
     array([0.1, 1. , 0. , nan])
     >>> shrunken_errors(wrong, cells).round(2)
-    array([0.11, 0.22, 0.  ,  nan])
+    array([0.12, 0.24, 0.  ,  nan])
     """
     n_classes, n_values = len(cells.classes), len(cells.attribute)
     counts = cells.counts.reshape(n_classes, n_values).astype(np.float64)
