@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
-from .exceptions import GroupsError
+from .exceptions import GroupsError, MissingGroupsError
 
 __all__ = [
     "Attribute",
@@ -26,7 +29,9 @@ __all__ = [
     "encode_target",
     "make_cells",
     "no_attribute",
+    "require_groups",
     "take_groups",
+    "training_cells",
 ]
 
 
@@ -359,3 +364,66 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"its columns are {', '.join(map(repr, X.columns))}"
         )
     return X[columns]
+
+
+def require_groups(X: Any, groups: Any, group_columns: Any, *, name: str) -> Any:
+    """Return the groups as :func:`take_groups` does, or say how `name` gets some.
+
+    Raises
+    ------
+    MissingGroupsError
+        If there are none.
+    """
+    groups = take_groups(X, groups, group_columns)
+    if groups is None:
+        raise MissingGroupsError(
+            f"{name} needs groups: give them to fit (in a Pipeline: "
+            "stepname__groups=...; in a search call "
+            "sklearn.set_config(enable_metadata_routing=True) first), or name the sensitive "
+            "columns of a DataFrame X with group_columns=..."
+        )
+    return groups
+
+
+def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarray, Cells]:
+    """Check the labels and groups that a meta-estimator is fitted with.
+
+    Parameters
+    ----------
+    X : array-like, or whatever the classifier takes
+        Samples; only their number counts.
+    y : array-like of shape (n_samples,)
+        Class labels of any kind.
+    groups : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Sensitive attributes.
+    name : str
+        What messages call the meta-estimator.
+
+    Returns
+    -------
+    tuple of (classes, cells)
+        The labels, sorted, and the cells of the samples.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous or all the same, or lengths differ.
+    GroupsError
+        If the groups have missing values, or give the classes away.
+    """
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    encode_target(y)  # says which label is missing
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class, {classes[0]}: a classifier needs at least two")
+    cells = Cells(codes.astype(np.int64), list(classes), encode_attribute(groups, len(y)))
+    if cells.group_determines_class:
+        raise GroupsError(
+            "every value of groups has samples of one class only. Give the sensitive attribute "
+            "itself (such as 'sex'), not the combination of class and attribute"
+        )
+    return classes, cells
