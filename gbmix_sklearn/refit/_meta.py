@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..exceptions import MissingGroupsWarning
 from ..groups import (
@@ -34,6 +34,7 @@ from ..groups import (
     require_groups,
     take_groups,
     training_cells,
+    validation_codes,
 )
 from ._balanced import refit_head
 from ._linear import head_probabilities, linear_decision, linear_predict
@@ -280,17 +281,9 @@ class LastLayerRefit(
             ) from error
 
     def _check_validation(self, X: Any, y: Any, groups: Any, classes: np.ndarray) -> Cells | None:
-        if X is None:
-            if y is not None or groups is not None:
-                raise ValueError("y_val and groups_val need X_val")
+        codes = validation_codes(X, y, groups, classes)
+        if codes is None:
             return None
-        if y is None:
-            raise ValueError("X_val needs y_val, its labels")
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
-        unknown = np.setdiff1d(y, classes)
-        if len(unknown):
-            raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
         if groups is None and self.group_columns is not None:
             groups = take_groups(X, None, self.group_columns)
         if groups is None:
@@ -300,10 +293,10 @@ class LastLayerRefit(
                 MissingGroupsWarning,
                 stacklevel=3,
             )
-            attribute = no_attribute(len(y))
+            attribute = no_attribute(len(codes))
         else:
-            attribute = encode_attribute(groups, len(y), name="groups_val", of="X_val")
-        return Cells(np.searchsorted(classes, y).astype(np.int64), list(classes), attribute)
+            attribute = encode_attribute(groups, len(codes), name="groups_val", of="X_val")
+        return Cells(codes, list(classes), attribute)
 
     def _generator(self) -> np.random.Generator:
         seed = self.random_state
