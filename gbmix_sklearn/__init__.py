@@ -52,6 +52,7 @@ _PUBLIC = {
     "LastLayerRefit": "refit",
     # any classifier with sample weights, any classifier with scores
     "MinimaxClassifier": "balance",
+    "GroupThresholdClassifier": "balance",
     # embedding
     "TimmEmbedder": "backbones",
     # metrics and scorers

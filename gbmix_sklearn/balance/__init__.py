@@ -3,12 +3,19 @@
 from ._cell_errors import PRIOR_SAMPLES, shrunken_errors, start_shares
 from ._learning import LearnedBalance, learn_balance
 from ._minimax import MinimaxClassifier
+from ._offsets import ChosenOffsets, choose_offsets, cross_fitted_offsets, predict_codes
+from ._thresholds import GroupThresholdClassifier
 
 __all__ = [
     "PRIOR_SAMPLES",
+    "ChosenOffsets",
+    "GroupThresholdClassifier",
     "LearnedBalance",
     "MinimaxClassifier",
+    "choose_offsets",
+    "cross_fitted_offsets",
     "learn_balance",
+    "predict_codes",
     "shrunken_errors",
     "start_shares",
 ]
