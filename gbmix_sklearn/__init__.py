@@ -50,6 +50,9 @@ _PUBLIC = {
     "UMIXCriterion": "criteria",
     # refit of the last layer
     "LastLayerRefit": "refit",
+    # any classifier with sample weights, any classifier with scores
+    "MinimaxClassifier": "balance",
+    "GroupThresholdClassifier": "balance",
     # embedding
     "TimmEmbedder": "backbones",
     # metrics and scorers

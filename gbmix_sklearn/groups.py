@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
-from .exceptions import GroupsError
+from .exceptions import GroupsError, MissingGroupsError
 
 __all__ = [
     "Attribute",
@@ -24,9 +27,13 @@ __all__ = [
     "check_group_columns",
     "encode_attribute",
     "encode_target",
+    "encode_together",
     "make_cells",
     "no_attribute",
+    "require_groups",
     "take_groups",
+    "training_cells",
+    "validation_codes",
 ]
 
 
@@ -172,6 +179,55 @@ def encode_attribute(
     return Attribute(joint.astype(np.int64), table)
 
 
+def encode_together(
+    groups: Any,
+    further: Any,
+    n_further: int | None = None,
+    *,
+    name: str = "groups_val",
+    of: str = "X_val",
+) -> tuple[Attribute, Attribute]:
+    """Encode the attributes of two sets of samples with the same codes.
+
+    Parameters
+    ----------
+    groups, further : array-like, Series or DataFrame
+        Values of the same attributes; columns of DataFrames are matched by name.
+    n_further : int, default=None
+        The number of samples that `further` must have; None accepts any.
+    name, of : str
+        What messages call the second ones and the data that they belong to.
+
+    Returns
+    -------
+    tuple of Attribute
+        One for each, with the same values.
+
+    Raises
+    ------
+    GroupsError
+        If they do not have the same attributes, or have missing values.
+
+    Examples
+    --------
+    >>> one, other = encode_together(["b", "c"], ["a", "c"])
+    >>> one.codes, other.codes
+    (array([1, 2]), array([0, 2]))
+    """
+    encode_attribute(further, n_further, name=name, of=of)  # says what is wrong with these
+    first, second = _as_frame(groups), _as_frame(further)
+    if set(first.columns) == set(second.columns):
+        second = second[first.columns]
+    if first.shape[1] != second.shape[1]:
+        raise GroupsError(
+            f"{name} has {second.shape[1]} column(s) and groups has {first.shape[1]}; give the "
+            "same attributes for both"
+        )
+    n = len(first)
+    both = encode_attribute(pd.concat([first, second.set_axis(first.columns, axis=1)]))
+    return Attribute(both.codes[:n], both.values), Attribute(both.codes[n:], both.values)
+
+
 def no_attribute(n_samples: int) -> Attribute:
     """Encode the absence of groups: a single value that all samples share."""
     return Attribute(np.zeros(n_samples, dtype=np.int64), pd.DataFrame({"group": ["all"]}))
@@ -254,6 +310,11 @@ class Cells:
         """Whether each of several attribute values has samples of a single class only."""
         classes_of_value = (self.counts.reshape(-1, len(self.attribute)) > 0).sum(axis=0)
         return len(self.attribute) > 1 and bool((classes_of_value <= 1).all())
+
+    def followed_by(self, other: Cells) -> Cells:
+        """Append further samples of the same classes and attribute values."""
+        attribute = Attribute(np.r_[self.s, other.s], self.attribute.values)
+        return Cells(np.r_[self.y, other.y], self.classes, attribute)
 
     def take(self, indices: np.ndarray) -> Cells:
         """Restrict to a part of the samples; the cells keep their numbers."""
@@ -359,3 +420,90 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"its columns are {', '.join(map(repr, X.columns))}"
         )
     return X[columns]
+
+
+def require_groups(X: Any, groups: Any, group_columns: Any, *, name: str) -> Any:
+    """Return the groups as :func:`take_groups` does, or say how `name` gets some.
+
+    Raises
+    ------
+    MissingGroupsError
+        If there are none.
+    """
+    groups = take_groups(X, groups, group_columns)
+    if groups is None:
+        raise MissingGroupsError(
+            f"{name} needs groups: give them to fit (in a Pipeline: "
+            "stepname__groups=...; in a search call "
+            "sklearn.set_config(enable_metadata_routing=True) first), or name the sensitive "
+            "columns of a DataFrame X with group_columns=..."
+        )
+    return groups
+
+
+def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarray, Cells]:
+    """Check the labels and groups that a meta-estimator is fitted with.
+
+    Parameters
+    ----------
+    X : array-like, or whatever the classifier takes
+        Samples; only their number counts.
+    y : array-like of shape (n_samples,)
+        Class labels of any kind.
+    groups : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Sensitive attributes.
+    name : str
+        What messages call the meta-estimator.
+
+    Returns
+    -------
+    tuple of (classes, cells)
+        The labels, sorted, and the cells of the samples.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous or all the same, or lengths differ.
+    GroupsError
+        If the groups have missing values, or give the classes away.
+    """
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    if not len(y):
+        raise ValueError("X has 0 samples: there is nothing to fit")
+    encode_target(y)  # says which label is missing
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class, {classes[0]}: a classifier needs at least two")
+    cells = Cells(codes.astype(np.int64), list(classes), encode_attribute(groups, len(y)))
+    if cells.group_determines_class:
+        raise GroupsError(
+            "every value of groups has samples of one class only. Give the sensitive attribute "
+            "itself (such as 'sex'), not the combination of class and attribute"
+        )
+    return classes, cells
+
+
+def validation_codes(X: Any, y: Any, groups: Any, classes: np.ndarray) -> np.ndarray | None:
+    """Class codes of the validation data that a meta-estimator is given; None without any.
+
+    Raises
+    ------
+    ValueError
+        If a part of them is missing, or they have classes that the training data do not have.
+    """
+    if X is None:
+        if y is not None or groups is not None:
+            raise ValueError("y_val and groups_val need X_val")
+        return None
+    if y is None:
+        raise ValueError("X_val needs y_val, its labels")
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
+    return np.searchsorted(classes, y).astype(np.int64)

@@ -1,6 +1,21 @@
 """How much each cell weighs, and where classes part: learned from errors on held-out samples."""
 
-from ._cell_errors import PRIOR_SAMPLES, shrunken_errors
+from ._cell_errors import PRIOR_SAMPLES, shrunken_errors, start_shares
 from ._learning import LearnedBalance, learn_balance
+from ._minimax import MinimaxClassifier
+from ._offsets import ChosenOffsets, choose_offsets, cross_fitted_offsets, predict_codes
+from ._thresholds import GroupThresholdClassifier
 
-__all__ = ["PRIOR_SAMPLES", "LearnedBalance", "learn_balance", "shrunken_errors"]
+__all__ = [
+    "PRIOR_SAMPLES",
+    "ChosenOffsets",
+    "GroupThresholdClassifier",
+    "LearnedBalance",
+    "MinimaxClassifier",
+    "choose_offsets",
+    "cross_fitted_offsets",
+    "learn_balance",
+    "predict_codes",
+    "shrunken_errors",
+    "start_shares",
+]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..groups import Cells
 
-__all__ = ["PRIOR_SAMPLES", "shrunken_errors"]
+__all__ = ["PRIOR_SAMPLES", "shrink", "shrunken_errors", "start_shares"]
 
 #: samples that the mean of its class counts for in the error of a cell
 PRIOR_SAMPLES = 25.0
@@ -50,14 +50,67 @@ def shrunken_errors(
     >>> shrunken_errors(wrong, cells).round(2)
     array([0.12, 0.24, 0.  ,  nan])
     """
-    n_classes, n_values = len(cells.classes), len(cells.attribute)
-    counts = cells.counts.reshape(n_classes, n_values).astype(np.float64)
     sums = np.bincount(cells.codes, weights=wrong, minlength=cells.n_cells)
-    sums = sums.reshape(n_classes, n_values)
+    return shrink(sums, cells, prior_samples)
+
+
+def shrink(sums: np.ndarray, cells: Cells, prior_samples: float = PRIOR_SAMPLES) -> np.ndarray:
+    """Shrink error rates as :func:`shrunken_errors` does, for many models at once.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (..., n_cells)
+        Errors of each cell, summed over its samples.
+    cells : Cells
+        The cells, whose counts belong to the sums.
+    prior_samples : float, default=25.0
+        Weight of the mean of the class.
+
+    Returns
+    -------
+    ndarray of shape (..., n_cells)
+        NaN for absent cells.
+    """
+    shape = len(cells.classes), len(cells.attribute)
+    counts = cells.counts.reshape(shape).astype(np.float64)
+    sums = sums.reshape(*sums.shape[:-1], *shape)
     present = counts > 0
-    error = np.divide(sums, counts, out=np.zeros_like(sums), where=present)
+    error = sums / np.maximum(counts, 1)
     evidence = np.where(present, counts / np.maximum(counts + prior_samples, 1), 0)
-    class_error = (evidence * error).sum(1) / np.maximum(evidence.sum(1), np.finfo(float).tiny)
-    prior = prior_samples * class_error[:, None]
+    of_class = np.maximum(evidence.sum(1), np.finfo(float).tiny)
+    class_error = (evidence * error).sum(-1) / of_class
+    prior = prior_samples * class_error[..., None]
     shrunken = (sums + prior) / np.maximum(counts + prior_samples, np.finfo(float).tiny)
-    return np.where(present, shrunken, np.nan).ravel()
+    return np.where(present, shrunken, np.nan).reshape(*shrunken.shape[:-2], -1)
+
+
+def start_shares(cells: Cells) -> np.ndarray:
+    """Share of each cell in the loss to begin with: equal, but for cells of very few samples.
+
+    A cell of ``n`` samples has ``n / (n + m)`` of a full share, with ``m`` the smaller of 25 and a
+    tenth of the mean count of the cells: three samples of a rare value cannot take as much of the
+    loss as thousands of others.
+
+    Parameters
+    ----------
+    cells : Cells
+        The cells of the training samples.
+
+    Returns
+    -------
+    ndarray of shape (n_cells,)
+        With sum 1; 0 for absent cells.
+
+    Examples
+    --------
+    >>> from gbmix_sklearn.groups import make_cells
+    >>> cells = make_cells([0] * 503 + [1] * 1000, ["a"] * 500 + ["b"] * 3 + ["a"] * 1000)
+    >>> cells.counts
+    array([ 500,    3, 1000,    0])
+    >>> start_shares(cells).round(3)
+    array([0.468, 0.053, 0.479, 0.   ])
+    """
+    counts = cells.counts.astype(np.float64)
+    few = min(PRIOR_SAMPLES, counts[cells.present].mean() / 10)
+    shares = counts / (counts + few)
+    return shares / shares.sum()

@@ -51,6 +51,7 @@ def learn_balance(
     eta: float = 1.0,
     max_average_loss: float | None = None,
     prior_samples: float = PRIOR_SAMPLES,
+    on_best: Callable[[int], None] | None = None,
     on_round: Callable[[int, float, float], None] | None = None,
 ) -> LearnedBalance:
     """Learn how much each cell should weigh for the worst of them to be as good as possible.
@@ -73,10 +74,12 @@ def learn_balance(
     eta : float, default=1.0
         Step size, in units of the range of the errors. Above 2 the rounds overshoot.
     max_average_loss : float, default=None
-        How much the error of all held-out samples may exceed the smallest of any round; rounds
+        How much the error of all held-out samples may exceed that of the first round; rounds
         beyond it are not kept.
     prior_samples : float, default=25.0
         See :func:`shrunken_errors`.
+    on_best : callable, default=None
+        Told the number of each round that is the best so far, before `on_round`.
     on_round : callable, default=None
         Told the number of each round, the error of its worst cell and the average error.
 
@@ -100,6 +103,8 @@ def learn_balance(
         if worst < rows[best]["worst"] and allowed:
             best = number
         rows[-1]["best"] = best == number
+        if on_best is not None and best == number:
+            on_best(number)
         if on_round is not None:
             on_round(number, worst, average)
         step = np.zeros_like(weights)

@@ -23,17 +23,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..exceptions import GroupsError, MissingGroupsError, MissingGroupsWarning
+from ..exceptions import MissingGroupsWarning
 from ..groups import (
     Cells,
     check_group_columns,
     encode_attribute,
-    encode_target,
     no_attribute,
+    require_groups,
     take_groups,
+    training_cells,
+    validation_codes,
 )
 from ._balanced import refit_head
 from ._linear import head_probabilities, linear_decision, linear_predict
@@ -238,15 +239,9 @@ class LastLayerRefit(
         """
         self._validate_params()
         self._check_parameters()
-        groups = take_groups(X, groups, self.group_columns)
-        if groups is None:
-            raise MissingGroupsError(
-                "LastLayerRefit needs groups: give them to fit (in a Pipeline: "
-                "stepname__groups=...; in a search call "
-                "sklearn.set_config(enable_metadata_routing=True) first), or name the sensitive "
-                "columns of a DataFrame X with group_columns=..."
-            )
-        classes, cells = self._cells_of(X, y, groups)
+        name = type(self).__name__
+        groups = require_groups(X, groups, self.group_columns, name=name)
+        classes, cells = training_cells(X, y, groups, name=name)
         validation = self._check_validation(X_val, y_val, groups_val, classes)
         self.classes_ = classes
         self.group_table_ = cells.table
@@ -285,36 +280,10 @@ class LastLayerRefit(
                 "than those of the refit"
             ) from error
 
-    def _cells_of(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, Cells]:
-        if y is None:
-            raise ValueError("LastLayerRefit requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        encode_target(y)  # says which label is missing
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y has one class, {classes[0]}: a classifier needs at least two")
-        cells = Cells(codes.astype(np.int64), list(classes), encode_attribute(groups, len(y)))
-        if cells.group_determines_class:
-            raise GroupsError(
-                "every value of groups has samples of one class only. Give the sensitive attribute "
-                "itself (such as 'sex'), not the combination of class and attribute"
-            )
-        return classes, cells
-
     def _check_validation(self, X: Any, y: Any, groups: Any, classes: np.ndarray) -> Cells | None:
-        if X is None:
-            if y is not None or groups is not None:
-                raise ValueError("y_val and groups_val need X_val")
+        codes = validation_codes(X, y, groups, classes)
+        if codes is None:
             return None
-        if y is None:
-            raise ValueError("X_val needs y_val, its labels")
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
-        unknown = np.setdiff1d(y, classes)
-        if len(unknown):
-            raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
         if groups is None and self.group_columns is not None:
             groups = take_groups(X, None, self.group_columns)
         if groups is None:
@@ -324,10 +293,10 @@ class LastLayerRefit(
                 MissingGroupsWarning,
                 stacklevel=3,
             )
-            attribute = no_attribute(len(y))
+            attribute = no_attribute(len(codes))
         else:
-            attribute = encode_attribute(groups, len(y), name="groups_val", of="X_val")
-        return Cells(np.searchsorted(classes, y).astype(np.int64), list(classes), attribute)
+            attribute = encode_attribute(groups, len(codes), name="groups_val", of="X_val")
+        return Cells(codes, list(classes), attribute)
 
     def _generator(self) -> np.random.Generator:
         seed = self.random_state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,20 +11,9 @@ import numpy as np
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from .._log import SILENCE, in_words, is_told, tell
+
 __all__ = ["Progress", "with_steps_shown"]
-
-logger = logging.getLogger("gbmix_sklearn")
-logger.addHandler(logging.NullHandler())  # whether and where to log is up to the program
-
-#: seconds of silence within an epoch
-_SILENCE = 10
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class Progress(Callback):
@@ -60,13 +48,9 @@ class Progress(Callback):
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """Report the epoch that has just ended."""
-        if not self.verbose and not logger.isEnabledFor(logging.INFO):
-            return
-        facts = self._facts(net)
-        line = _line(facts)
-        logger.info(line, extra=facts)
-        if self.verbose and not _log_is_on_screen():
-            print(line, flush=True)  # noqa: T201
+        if is_told(self.verbose):
+            facts = self._facts(net)
+            tell(_line(facts), facts, self.verbose)
 
     def _facts(self, net: NeuralNet) -> dict[str, Any]:
         """What there is to say about the last epoch; None where it says nothing."""
@@ -102,7 +86,7 @@ def _line(facts: dict[str, Any]) -> str:
     star = "*" if validated and facts["best"] else " "
     parts = [
         f"{stage}epoch {facts['epoch']:{len(total)}}/{total} {star}",
-        f"eta {_seconds(facts['seconds_left']):>6}",
+        f"eta {in_words(facts['seconds_left']):>6}",
         f"loss {facts['train_loss']:.4f}",
     ]
     if validated:
@@ -114,18 +98,6 @@ def _line(facts: dict[str, Any]) -> str:
     if facts["target"] is not None:
         parts.append(f"target ({facts['target']})")
     return "  ".join(parts)
-
-
-def _log_is_on_screen() -> bool:
-    """Whether the log writes the lines to where they would be printed, which would double them."""
-    at: logging.Logger | None = logger
-    while at is not None and logger.isEnabledFor(logging.INFO):
-        for handler in at.handlers:
-            stream = getattr(handler, "stream", None)
-            if stream in (sys.stdout, sys.stderr) and handler.level <= logging.INFO:
-                return True
-        at = at.parent if at.propagate else None
-    return False
 
 
 def with_steps_shown(batches: Iterable[tuple], epoch: int, n_steps: int) -> Iterator[tuple]:
@@ -143,8 +115,8 @@ def with_steps_shown(batches: Iterable[tuple], epoch: int, n_steps: int) -> Iter
     start = told = time.perf_counter()
     for step, batch in enumerate(batches):
         now = time.perf_counter()
-        if now - told >= _SILENCE:
+        if now - told >= SILENCE:
             told = now
-            left = _seconds((now - start) / step * (n_steps - step))
+            left = in_words((now - start) / step * (n_steps - step))
             print(f"epoch {epoch}: step {step}/{n_steps}, {left} left", file=sys.stderr, flush=True)  # noqa: T201
         yield batch
