@@ -1,17 +1,21 @@
 """Last-layer refit on held-out data."""
 
 from ._afr import afr_head
-from ._balanced import check_refit_classes, refit_head, scaling_of
+from ._balanced import check_refit_classes, refit_head
+from ._learned import LearnedHead, learned_head
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
 from ._meta import LastLayerRefit
 from ._recipe import RECIPES, Recipe, scaled_by_training
+from ._scaling import scaling_of
 
 __all__ = [
     "LastLayerRefit",
+    "LearnedHead",
     "RECIPES",
     "Recipe",
     "afr_head",
     "check_refit_classes",
+    "learned_head",
     "linear_decision",
     "linear_head",
     "linear_probabilities",

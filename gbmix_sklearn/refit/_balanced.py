@@ -16,13 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from ._anchored import anchor_of
-from ._linear import linear_predict, set_weights
+from ._linear import linear_predict, set_weights, with_absent_classes
 from ._recipe import Recipe, find_recipe
+from ._scaling import scaling_of
 
-__all__ = ["check_refit_classes", "halves", "refit_head", "scaling_of", "worst_group"]
-
-#: the intercept of a class without refit samples: never predicted, and finite
-_NEVER = -1e9
+__all__ = ["check_refit_classes", "halves", "refit_head", "worst_group"]
 
 
 def check_refit_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -41,25 +39,6 @@ def check_refit_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
             "or use refit=None"
         )
     return present
-
-
-def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of every feature.
-
-    Parameters
-    ----------
-    z : ndarray of shape (n_samples, n_features)
-        Embeddings.
-
-    Returns
-    -------
-    tuple of (mean, scale)
-        Each of shape (n_features,), in the type of `z`; the scale of a constant feature is 1.
-    """
-    mean = z.mean(axis=0, dtype=np.float64).astype(z.dtype)
-    scale = z.std(axis=0, dtype=np.float64).astype(z.dtype)
-    scale[scale == 0] = 1
-    return mean, scale
 
 
 def refit_head(
@@ -178,7 +157,7 @@ def refit_head(
     coef = np.atleast_2d(np.mean([model.coef_ for model in fitted], axis=0)) / scale
     intercept = np.mean([model.intercept_ for model in fitted], axis=0) - coef @ mean
     if len(present) < len(classes):
-        coef, intercept = _with_absent_classes(coef, intercept, present, len(classes))
+        coef, intercept = with_absent_classes(coef, intercept, present, len(classes), trained)
     if len(classes) > 2 and getattr(head, "solver", None) == "liblinear":
         # which has no softmax over classes, and that is what the rows stand for
         head = LogisticRegression(C=getattr(head, "C", 1.0))
@@ -209,14 +188,3 @@ def worst_group(predicted: np.ndarray, y: np.ndarray, cells: np.ndarray) -> floa
     hits = np.bincount(cells, weights=predicted == y)
     counts = np.bincount(cells)
     return float((hits[counts > 0] / counts[counts > 0]).min())
-
-
-def _with_absent_classes(
-    coef: np.ndarray, intercept: np.ndarray, present: np.ndarray, n_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    if len(present) == 2:  # one row stands for both classes: give each half of it
-        coef, intercept = np.vstack([-coef, coef]) / 2, np.hstack([-intercept, intercept]) / 2
-    rows = np.zeros((n_classes, coef.shape[1]))
-    biases = np.full(n_classes, _NEVER)
-    rows[present], biases[present] = coef, intercept
-    return rows, biases

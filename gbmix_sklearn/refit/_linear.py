@@ -17,7 +17,11 @@ __all__ = [
     "linear_predict",
     "linear_probabilities",
     "set_weights",
+    "with_absent_classes",
 ]
+
+#: the intercept of a class that nobody has seen: never predicted, and finite
+_NEVER = -1e9
 
 
 def set_weights(head: Any, coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray) -> Any:
@@ -105,3 +109,44 @@ def head_probabilities(head: Any, z: np.ndarray) -> np.ndarray:
     if isinstance(head, LogisticRegression):
         return linear_probabilities(linear_decision(head, z))
     return head.predict_proba(z)
+
+
+def with_absent_classes(
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    present: np.ndarray,
+    n_classes: int,
+    trained: LogisticRegression | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add the classes that a layer was not fitted on.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_rows, n_features)
+        One row for two classes.
+    intercept : ndarray of shape (n_rows,)
+    present : ndarray of int
+        Codes of the classes that the rows are for.
+    n_classes : int
+        Number of all classes.
+    trained : LogisticRegression, default=None
+        A layer for all classes: the absent ones keep their rows of it. Without one they are never
+        predicted.
+
+    Returns
+    -------
+    tuple of (coef, intercept)
+        As they are where no class is absent.
+    """
+    if len(present) == n_classes:
+        return coef, intercept
+    if len(present) == 2:  # one row stands for both classes: give each half of it
+        coef, intercept = np.vstack([-coef, coef]) / 2, np.hstack([-intercept, intercept]) / 2
+    rows, biases = np.zeros((n_classes, coef.shape[1])), np.full(n_classes, _NEVER)
+    if trained is not None:
+        # logits mean something only relative to one another: those of the present classes have
+        # the same mean in both layers
+        rows = trained.coef_ - trained.coef_[present].mean(axis=0) + coef.mean(axis=0)
+        biases = trained.intercept_ - trained.intercept_[present].mean() + intercept.mean()
+    rows[present], biases[present] = coef, intercept
+    return rows, biases

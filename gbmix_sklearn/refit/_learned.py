@@ -1,0 +1,132 @@
+"""A last layer whose cells weigh what errors on held-out samples say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from ..groups import Cells
+from ._anchored import anchor_of
+from ._held_out import HeldOutSearch, deal_out
+from ._linear import set_weights, with_absent_classes
+from ._scaling import scaling_of
+
+__all__ = ["LearnedHead", "learned_head"]
+
+
+@dataclass(frozen=True)
+class LearnedHead:
+    """The new layer, and how it was found.
+
+    Attributes
+    ----------
+    head : LogisticRegression
+        For embeddings as they come.
+    C : float
+        Inverse strength of the penalty.
+    anchored : bool
+        Whether it is held near the trained layer; else near zero.
+    cell_weights : ndarray of shape (n_cells,)
+        Share of each cell in the loss.
+    worst, average : float
+        Held-out error of the worst cell, shrunken, and of all samples.
+    rounds : DataFrame
+        The rounds that led there, see :class:`gbmix_sklearn.balance.LearnedBalance`.
+    """
+
+    head: LogisticRegression
+    C: float
+    anchored: bool
+    cell_weights: np.ndarray
+    worst: float
+    average: float
+    rounds: pd.DataFrame
+
+
+def learned_head(
+    z: np.ndarray,
+    cells: Cells,
+    *,
+    trained: LogisticRegression | None = None,
+    scaling: tuple[np.ndarray, np.ndarray] | None = None,
+    folds: np.ndarray | None = None,
+    n_rounds: int = 8,
+    eta: float = 2.0,
+    rng: np.random.Generator,
+    on_round: Callable[[int, float, float], None] | None = None,
+) -> LearnedHead:
+    """Fit the last layer on all samples, weighted as the errors on held-out folds ask for.
+
+    Weighted logistic regressions are fitted without one fold in turn; the errors of the cells on
+    the folds left out decide the weights of the next round. The same errors choose the strength of
+    the penalty, and whether it pulls towards zero or towards the trained layer. The last fit has
+    all samples.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_features)
+        Embeddings, of samples that the embedding has not been trained on.
+    cells : Cells
+        Their cells.
+    trained : LogisticRegression, default=None
+        The layer as it was trained, on other samples, which the new one may be held near.
+    scaling : tuple of (mean, scale), default=None
+        What standardises the embeddings; None takes it from `z`.
+    folds : ndarray of shape (n_samples,), dtype int, default=None
+        Fold of each sample; None deals each cell out at random.
+    n_rounds, eta : int, float
+        See :func:`gbmix_sklearn.balance.learn_balance`.
+    rng : numpy.random.Generator
+        Deals the samples out.
+    on_round : callable, default=None
+        Told the number of each round, the error of its worst cell and the average error.
+
+    Returns
+    -------
+    LearnedHead
+    """
+    mean, scale = scaling_of(z) if scaling is None else scaling
+    X = ((z - mean) / scale).astype(np.float32, copy=False)
+    present = np.unique(cells.y)
+    search = HeldOutSearch(
+        X,
+        _of_classes(cells, present),
+        deal_out(cells.codes, rng) if folds is None else folds,
+        n_rounds=n_rounds,
+        eta=eta,
+        on_round=on_round,
+    )
+    best = search.best(None)
+    if trained is not None:
+        anchored = search.best(anchor_of(trained, present, (mean, scale)))
+        best = anchored if anchored.loss < best.loss else best
+    coef, intercept = search.final(best)
+    coef = coef / scale
+    intercept = intercept - coef @ mean
+    classes = np.asarray(cells.classes)
+    coef, intercept = with_absent_classes(coef, intercept, present, len(classes), trained)
+    head = set_weights(LogisticRegression(C=best.C / len(z)), coef, intercept, classes)
+    head.n_iter_ = np.array([len(best.rounds)], dtype=np.int32)
+    shares = np.zeros((len(classes), len(cells.attribute)))
+    shares[present] = best.shares.reshape(len(present), -1)
+    return LearnedHead(
+        head,
+        best.C,
+        best.anchor is not None,
+        shares.ravel(),
+        best.worst,
+        best.average,
+        best.rounds,
+    )
+
+
+def _of_classes(cells: Cells, present: np.ndarray) -> Cells:
+    """The same samples where only the classes that have any are known."""
+    if len(present) == len(cells.classes):
+        return cells
+    y = np.searchsorted(present, cells.y)
+    return Cells(y, [cells.classes[k] for k in present], cells.attribute)

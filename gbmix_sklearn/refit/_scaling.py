@@ -1,0 +1,40 @@
+"""What standardises features, and leaves constant ones alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["scaling_of"]
+
+#: a feature that varies by no more than a few rounding steps of its mean is constant
+_ROUNDING_STEPS = 8
+
+
+def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every feature.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_features), dtype float32 or float64
+        Embeddings.
+
+    Returns
+    -------
+    tuple of (mean, scale)
+        Each of shape (n_features,), in the type of `z`; the scale of a constant feature is 1.
+
+    Notes
+    -----
+    As in scikit-learn's StandardScaler, a feature is constant if it varies by no more than rounding
+    does, here in the precision of the data: the mean of many equal numbers need not be one of them.
+
+    Examples
+    --------
+    >>> scaling_of(np.array([[1, 0.1], [3, 0.1]], dtype=np.float32))[1]
+    array([1., 1.], dtype=float32)
+    """
+    mean = z.mean(axis=0, dtype=np.float64)
+    scale = z.std(axis=0, dtype=np.float64)
+    constant = scale <= _ROUNDING_STEPS * np.finfo(z.dtype).eps * np.abs(mean)
+    scale[constant] = 1
+    return mean.astype(z.dtype), scale.astype(z.dtype)
