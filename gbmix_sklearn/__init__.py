@@ -91,9 +91,12 @@ _PUBLIC = {
     # saving
     "load_model": "persistence",
     # warnings and errors
+    "DuplicateSamplesWarning": "exceptions",
     "EmptyErrorSetWarning": "exceptions",
     "GBMixError": "exceptions",
     "GroupsError": "exceptions",
+    "GroupsWarning": "exceptions",
+    "LargeUnitWarning": "exceptions",
     "MissingGroupsError": "exceptions",
     "MissingGroupsWarning": "exceptions",
     "NonFiniteLossError": "exceptions",

@@ -7,9 +7,12 @@ users expect (``ValueError``, ``TypeError``, ``ImportError``).
 from typing import Any
 
 __all__ = [
+    "DuplicateSamplesWarning",
     "EmptyErrorSetWarning",
     "GBMixError",
     "GroupsError",
+    "GroupsWarning",
+    "LargeUnitWarning",
     "MissingGroupsError",
     "MissingGroupsWarning",
     "NonFiniteLossError",
@@ -65,8 +68,20 @@ class WeightsNotFoundError(GBMixError, OSError):
     """Pretrained weights are neither on this machine nor can they be downloaded."""
 
 
+class DuplicateSamplesWarning(UserWarning):
+    """The same samples are in the training data and in data that judge what was trained."""
+
+
 class EmptyErrorSetWarning(UserWarning):
     """A first stage made no error that a second one could learn from."""
+
+
+class GroupsWarning(UserWarning):
+    """The groups look like persons or other units, not like a sensitive attribute."""
+
+
+class LargeUnitWarning(UserWarning):
+    """Samples that belong together are too many for the part of a split that has them."""
 
 
 class MissingGroupsWarning(UserWarning):

@@ -316,6 +316,21 @@ class Cells:
         attribute = Attribute(np.r_[self.s, other.s], self.attribute.values)
         return Cells(np.r_[self.y, other.y], self.classes, attribute)
 
+    @property
+    def groups_look_like_units(self) -> bool:
+        """Whether the values look like persons or other units rather than an attribute.
+
+        So it is with more than 50 values, most of which have samples of one class only, and with
+        half of all samples in values of at most 30. The crossing of several attributes has many
+        small values too, but most of its samples are in large ones.
+        """
+        if len(self.attribute) <= 50:
+            return False
+        of_value = self.counts.reshape(-1, len(self.attribute))
+        one_class = ((of_value > 0).sum(axis=0) <= 1).mean()
+        sizes = of_value.sum(axis=0)
+        return one_class > 0.5 and bool(np.median(sizes[self.s]) <= 30)
+
     def take(self, indices: np.ndarray) -> Cells:
         """Restrict to a part of the samples; the cells keep their numbers."""
         attribute = Attribute(self.s[indices], self.attribute.values)

@@ -169,11 +169,19 @@ class Images:
         str
             Equal where the same files or pixels come in the same order, wherever they are.
         """
+        return hashlib.sha256(self.digests().tobytes()).hexdigest()[:32]
+
+    def digests(self) -> np.ndarray:
+        """Hash the content of each image; nothing is decoded.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, DIGEST_SIZE), dtype uint8
+            Equal where the same file or pixels come, wherever they are.
+        """
         chunks = (range(start, min(start + 64, len(self))) for start in range(0, len(self), 64))
-        content = hashlib.sha256()
-        for digests in ordered_map(self._digests, chunks, 2 * cpu_count()):
-            content.update(digests)
-        return content.hexdigest()[:32]
+        found = ordered_map(self._digests, chunks, 2 * cpu_count())
+        return np.frombuffer(b"".join(found), dtype=np.uint8).reshape(-1, DIGEST_SIZE)
 
     def _digests(self, rows: range) -> bytes:
         return b"".join(self._digest(row) for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from ._options import (
     Device,
     Groups,
     ImageColumn,
+    KeepTogether,
     Quiet,
     Root,
     Target,
@@ -72,6 +74,7 @@ def fit(
         list[str] | None,
         typer.Option(metavar="COLUMNS", help="Columns that are not predicted from."),
     ] = None,
+    keep_together: KeepTogether = None,
     images: ImageColumn = None,
     root: Root = None,
     backbone: Annotated[
@@ -118,9 +121,11 @@ def fit(
             f"--{given[0].replace('_', '-')} is about images: name their column, --images"
         )
     table = Table(data)
-    columns = find_columns(table, target, groups, features, exclude, images)
+    columns = find_columns(table, target, groups, features, exclude, images, keep_together)
     samples = read_samples(table, columns, root)
-    chosen_by = None if valid is None else read_samples(Table(valid), columns, root)
+    chosen_by = None
+    if valid is not None:  # all on one side, whatever they belong to
+        chosen_by = read_samples(Table(valid), replace(columns, unit=None), root)
 
     import gbmix_sklearn
 
@@ -143,7 +148,13 @@ def fit(
         X_val = _encoded(chosen_by, encoder)
         validation = {"X_val": X_val, "y_val": chosen_by.y, "groups_val": chosen_by.groups}
     with redirect_stdout(sys.stderr):  # an epoch a line; stdout is for the result
-        classifier.fit(_encoded(samples, encoder), samples.y, samples.groups, **validation)
+        classifier.fit(
+            _encoded(samples, encoder),
+            samples.y,
+            samples.groups,
+            keep_together=samples.units,
+            **validation,
+        )
     Model(classifier, target, columns.groups, encoder, images).save(Path(output))
     tell(f"saved the model of epoch {classifier.best_epoch_} in {output}")
     audit = _audit(classifier, validation) if validation else None
@@ -163,7 +174,12 @@ def _divide(samples: Samples, fraction: float | None, seed: int) -> tuple[Sample
     from ..model_selection import subgroup_train_test_split
 
     train, valid, *_ = subgroup_train_test_split(
-        np.arange(len(samples)), samples.y, samples.groups, test_size=fraction, random_state=seed
+        np.arange(len(samples)),
+        samples.y,
+        samples.groups,
+        keep_together=samples.units,
+        test_size=fraction,
+        random_state=seed,
     )
     return samples.take(train), samples.take(valid)
 

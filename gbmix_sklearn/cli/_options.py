@@ -12,6 +12,7 @@ __all__ = [
     "Device",
     "Groups",
     "ImageColumn",
+    "KeepTogether",
     "OnError",
     "Quiet",
     "Root",
@@ -28,6 +29,14 @@ Groups = Annotated[
         "-g",
         metavar="COLUMNS",
         help="Columns of sensitive attributes, with commas between; their combinations count.",
+    ),
+]
+KeepTogether = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What rows belong to, such as the person in an image: never on two sides of a split, "
+        "and not predicted from.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, and nothing else.")]

@@ -32,17 +32,20 @@ class Columns:
         What is predicted from; nothing where it is images.
     images : str or None
         The paths of images.
+    unit : str or None
+        What rows belong to.
     """
 
     target: str
     groups: list[str]
     features: list[str]
     images: str | None
+    unit: str | None = None
 
     @property
     def labels(self) -> list[str]:
-        """The class and the attributes."""
-        return [self.target, *self.groups]
+        """The class, the attributes, and what rows belong to."""
+        return [self.target, *self.groups, *([self.unit] if self.unit else [])]
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,15 @@ class Samples:
         Classes.
     groups : DataFrame
         Sensitive attributes.
+    units : ndarray of shape (n_rows,) or None
+        What rows belong to.
     """
 
     where: str
     X: Any
     y: np.ndarray
     groups: pd.DataFrame
+    units: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -72,7 +78,8 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """Select rows."""
         X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X.iloc[rows]
-        return Samples(self.where, X, self.y[rows], self.groups.iloc[rows])
+        units = None if self.units is None else self.units[rows]
+        return Samples(self.where, X, self.y[rows], self.groups.iloc[rows], units)
 
 
 def find_columns(
@@ -82,8 +89,11 @@ def find_columns(
     features: Sequence[str] | None,
     exclude: Sequence[str] | None,
     images: str | None,
+    unit: str | None = None,
 ) -> Columns:
     """Find the columns that are named; features are all others, unless they are named as well.
+
+    What rows belong to is never a feature.
 
     Raises
     ------
@@ -92,15 +102,20 @@ def find_columns(
     """
     known, where = table.columns, table.where
     attributes = split_names(groups, known)
-    check_columns([target, *attributes, *([images] if images else [])], known, where)
+    check_columns([target, *attributes, *(name for name in (images, unit) if name)], known, where)
     if target in attributes:
         raise ValueError(f"{target!r} is the target, and cannot be a group as well")
+    if unit and unit in (target, *attributes, images):
+        raise ValueError(
+            f"{unit!r} is the target, a group or the image, and cannot say as well which rows "
+            "belong together"
+        )
     if images:
         if features or exclude:
             raise ValueError(
                 "--features and --exclude are for tables; --images predicts from images"
             )
-        return Columns(target, attributes, [], images)
+        return Columns(target, attributes, [], images, unit)
     if features:
         chosen = match_columns(features, known, where)
     else:
@@ -108,11 +123,12 @@ def find_columns(
     if exclude:
         left_out = match_columns(exclude, known, where)
         chosen = [name for name in chosen if name not in left_out]
+    chosen = [name for name in chosen if name != unit]
     if target in chosen:
         raise ValueError(f"{target!r} is the target, and cannot be a feature as well")
     if not chosen:
         raise ValueError(f"{where} has no column left to predict from")
-    return Columns(target, attributes, chosen, None)
+    return Columns(target, attributes, chosen, None, unit)
 
 
 def read_samples(table: Table, columns: Columns, root: str | None) -> Samples:
@@ -133,4 +149,5 @@ def read_samples(table: Table, columns: Columns, root: str | None) -> Samples:
         image_paths(frame, columns.images, table, root) if columns.images else frame[used],
         frame[columns.target].to_numpy(),
         frame[columns.groups],
+        frame[columns.unit].to_numpy() if columns.unit else None,
     )

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from ..groups import make_cells
+from ..model_selection._units import divide_units
 from ._archives import open_folder
 from ._common import check_labels, encode_labels
 from ._image_folders import find_file, find_folder, image_paths, name_some
@@ -36,10 +38,19 @@ IMAGES = "img_align_celeba"
 FOLDERS = ("celeba", "celebA_v1.0", "celebA", "CelebA")
 LABEL_FILES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 SPLIT_FILES = ("list_eval_partition.txt", "list_eval_partition.csv")
+IDENTITY_FILES = ("identity_CelebA.txt", "identity_CelebA.csv")
+#: shares of the parts of a split by person: train, valid, test
+PERSON_SHARES = (0.5, 0.1, 0.4)
 GET = (
     "CelebA is at https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html: put img_align_celeba.zip, "
     "list_attr_celeba.txt and list_eval_partition.txt into one folder and give the archive, or "
     "unpack it there and give the folder"
+)
+
+GET_PERSONS = (
+    "split='person' needs identity_CelebA.txt, which is with the labels (Anno) at "
+    "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html: put it beside list_attr_celeba.txt, or "
+    "take split='official'"
 )
 
 DESCR = """\
@@ -57,6 +68,7 @@ def load_celeba(
     *,
     target: str = "Blond_Hair",
     groups: str | Iterable[str] = "Male",
+    split: str = "official",
     undersample: str | None = None,
     random_state: int | np.random.RandomState | None = 0,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -84,12 +96,19 @@ def load_celeba(
         The attribute that is predicted, by its name in the file, such as ``"Smiling"``.
     groups : str or list of str, default="Male"
         The sensitive attribute, or several, whose intersections are then the groups.
+    split : {"official", "person"}, default="official"
+        The parts. ``"person"`` makes larger validation and test parts, 50, 10 and 40 % of the
+        images instead of 80, 10 and 10, so that rare cells can be judged: the official parts of
+        them are small. All images of a person are in one part, and each part has its share of every
+        cell of `target` and `groups`. Needs ``identity_CelebA.txt`` beside the other files, which
+        says who is in which image.
     undersample : str, default=None
         A ratio such as ``"1:4"`` makes the training part one in which the target goes with a
         single attribute to that degree, as in the paper's Table 8; see the notes. Training rows
         that are not drawn are left out of all fields. Validation and test parts are as ever.
     random_state : int, RandomState instance or None, default=0
-        Draws the rows that `undersample` keeps. The default gives everyone the same ones.
+        Draws the persons of each part in a split by person, and the rows that `undersample` keeps.
+        The default gives everyone the same ones.
     cache_dir : str or path-like, default=None
         A folder below which an archive is unpacked, once and whole; needed for archives only.
 
@@ -105,7 +124,10 @@ def load_celeba(
         groups : ndarray of shape (n,) or DataFrame of shape (n, n_attributes), dtype int64
             The same of the sensitive attribute, or of each in a list of them.
         split : ndarray of shape (n,), dtype int64
-            The official one: 0 train, 1 valid, 2 test. No person is in two parts.
+            0 train, 1 valid, 2 test. No person is in two parts.
+        person : ndarray of shape (n,), dtype int64
+            Only with ``split="person"``: the number of the person in each image, for
+            `keep_together` of splitters and classifiers.
         target_names : list of str
             What 0 and 1 mean: ``["non-blond", "blond"]``, or such as ``["not Smiling",
             "Smiling"]``.
@@ -179,6 +201,8 @@ def load_celeba(
     >>> [faces.group_names[code] for code in faces.groups]
     ['female', 'male']
     """
+    if split not in ("official", "person"):
+        raise ValueError(f"split must be 'official' or 'person', got {split!r}")
     groups = check_labels(ATTRIBUTES, target, groups)
     names = [target, *([groups] if isinstance(groups, str) else groups)]
     ratio = _check_ratio(undersample, groups)
@@ -196,10 +220,17 @@ def load_celeba(
     )
     beside = [place for start in (folder.parent, *places[1:]) for place in (start, start.parent)]
     labels_file = find_file([b / name for b in beside for name in ("", "Anno")], LABEL_FILES, GET)
-    split_file = find_file([b / name for b in beside for name in ("", "Eval")], SPLIT_FILES, GET)
+    official = split == "official"
+    if official:
+        where, wanted, get = "Eval", SPLIT_FILES, GET
+    else:
+        where, wanted, get = "Anno", IDENTITY_FILES, GET_PERSONS
+    parts_file = find_file([b / name for b in beside for name in ("", where)], wanted, get)
 
     labels = _read_labels(labels_file, names)
-    split = _read_split(split_file, labels["image_id"], labels_file)
+    parts = (_read_split if official else _read_persons)(
+        parts_file, labels["image_id"], labels_file
+    )
     images = image_paths(folder, labels["image_id"].tolist(), labels_file, GET)
     attributes = pd.DataFrame(
         {
@@ -210,12 +241,19 @@ def load_celeba(
             for name in names
         }
     )
-    bunch = Bunch(images=images, split=split, **encode_labels(attributes, target, groups))
+    bunch = Bunch(images=images, **encode_labels(attributes, target, groups))
+    of_samples = ["images", "target", "groups", "split"]
+    if official:
+        bunch.split = parts
+    else:
+        bunch.split = _parts_of_persons(bunch, parts, random_state)
+        bunch.person = parts
+        of_samples.append("person")
     if ratio is not None:
         rows = _undersampled(bunch, ratio, random_state)
-        for field in ("images", "split", "target", "groups"):
+        for field in of_samples:
             bunch[field] = bunch[field][rows]
-    fields = ("images", "target", "groups", "split", "target_names", "group_names")
+    fields = (*of_samples, "target_names", "group_names")
     return Bunch(**{field: bunch[field] for field in fields}, DESCR=DESCR)
 
 
@@ -279,6 +317,13 @@ def _undersampled(bunch: Bunch, ratio: int, random_state: Any) -> np.ndarray:
     return np.sort(np.concatenate([np.flatnonzero(~train), *drawn]))
 
 
+def _parts_of_persons(bunch: Bunch, person: np.ndarray, random_state: Any) -> np.ndarray:
+    """Number of each image's part, with all images of a person in one."""
+    cells = make_cells(bunch.target, bunch.groups)
+    rng = check_random_state(random_state)
+    return divide_units(cells.codes, person, PERSON_SHARES, rng, keeps=0)
+
+
 def _check_ratio(undersample: Any, groups: Any) -> int | None:
     if undersample is None:
         return None
@@ -314,9 +359,28 @@ def _read_labels(file: Path, columns: list[str]) -> pd.DataFrame:
 
 def _read_split(file: Path, images: pd.Series, labels_file: Path) -> np.ndarray:
     """Parts of the images, in their order."""
-    columns = ["image_id", "partition"]
-    table = read_columns(file, columns, names=None if file.suffix == ".csv" else columns)
+    table = _read_of_images(file, "partition")
     check_cells(file, table["partition"], table["partition"].isin(list("012")), "0 or 1 or 2")
+    return _in_order(table, "partition", file, images, labels_file)
+
+
+def _read_persons(file: Path, images: pd.Series, labels_file: Path) -> np.ndarray:
+    """Numbers of the persons in images, in their order."""
+    table = _read_of_images(file, "identity")
+    numbers = table["identity"].str.fullmatch("[0-9]{1,9}")
+    check_cells(file, table["identity"], numbers, "the number of a person")
+    return _in_order(table, "identity", file, images, labels_file)
+
+
+def _read_of_images(file: Path, column: str) -> pd.DataFrame:
+    columns = ["image_id", column]
+    return read_columns(file, columns, names=None if file.suffix == ".csv" else columns)
+
+
+def _in_order(
+    table: pd.DataFrame, column: str, file: Path, images: pd.Series, labels_file: Path
+) -> np.ndarray:
+    """Numbers in a column, in the order of the images, which both files must name alike."""
     check_unique(file, table["image_id"])
     for one, other, source, lacking in (
         (images, table["image_id"], labels_file, file),
@@ -328,4 +392,4 @@ def _read_split(file: Path, images: pd.Series, labels_file: Path) -> np.ndarray:
                 f"{lacking} lacks {len(unknown):,} of the {len(one):,} images of {source}: "
                 f"{name_some(unknown)}"
             )
-    return table.set_index("image_id")["partition"].loc[images].to_numpy().astype(np.int64)
+    return table.set_index("image_id")[column].loc[images].to_numpy().astype(np.int64)

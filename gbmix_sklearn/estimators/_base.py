@@ -16,6 +16,7 @@ from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
+from ..model_selection._units import Units, encode_units, warn_of_units_as_groups
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -30,6 +31,7 @@ from ..training import (
     hidden_layers,
 )
 from ._array_backbone import ArrayBackbone
+from ._duplicates import content_keys, copies_are_suspicious, warn_of_duplicates
 from ._fit_tasks import CallbackSupportMixin, FitTasks, StageTasks, fit_tasks
 from ._history import history_frame
 from ._image_backbone import ImageBackbone
@@ -46,8 +48,8 @@ __all__ = ["GroupClassifier"]
 class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
 
-    # routes groups to fit without asking the user to request them
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+    # routes these to fit without asking the user to request them
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "keep_together": True}
 
     # ------------------------------------------------------------------ what a method defines
 
@@ -77,6 +79,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         y: Any,
         groups: Any = None,
         *,
+        keep_together: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         groups_val: Any = None,
@@ -94,6 +97,9 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
             The sensitive attribute (never the cell): values of any type, without missing ones.
             Several columns are several attributes, whose combinations count.
+        keep_together : array-like of shape (n_samples,), default=None
+            What samples belong to, such as the person or the lesion that a photograph shows: those
+            of equal values are trained on together, or set aside together.
         X_val, y_val : array-like, default=None
             Validation data that choose the epoch, for direct fits; None sets
             `validation_fraction` of the training data aside.
@@ -129,13 +135,18 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
                 f"y has one class, {self.classes_[0]}: a classifier needs at least two"
             )
         cells = Cells(codes.astype(np.int64), list(self.classes_), attribute)
+        units = None
+        if keep_together is not None:
+            units = encode_units(keep_together, len(codes), beside=given[:2])
         if cells.group_determines_class:
             raise GroupsError(
                 f"each of the {len(attribute)} values of groups has samples of one class only. "
                 "Give the sensitive attribute itself (such as 'sex'), not the combination of class "
                 "and attribute: the cells are made here. A continuous attribute (such as age) must "
-                "be binned first"
+                "be binned first. Persons, whose samples belong together, are no attribute: give "
+                "them as keep_together"
             )
+        warn_of_units_as_groups(cells, stacklevel=2)
         validation = self._check_validation_data(X_val, y_val, groups_val)
         if groups is not None and validation is not None and validation.attribute is None:
             warnings.warn(
@@ -148,7 +159,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         for name in ("net_", "head_"):  # of an earlier fit, which would hold memory meanwhile
             self.__dict__.pop(name, None)
         seeds = self._seeds()
-        parts = self._divide(cells, validation, seeds["parts"])
+        parts = self._divide(cells, validation, seeds["parts"], units)
         self._check_refit_part(cells, parts, validation)  # before hours of training, not after
         with fit_tasks(self, *given) as tasks:
             device = resolve_device(self.device)
@@ -165,6 +176,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
                 self.group_table_ = train.table
                 network = self._make_network(loaded.inputs, device)
                 valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
+                self._warn_of_duplicates(X, loaded, parts, validation, valid)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:
                     # kept at once: an interrupted fit leaves it behind
@@ -179,7 +191,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
                     valid,
                     seeds["sampler"],
                     make_net,
-                    self._run_folder(X, cells, validation, network),
+                    self._run_folder(X, cells, validation, network, units),
                 )
                 self.net_ = self._train(training)
             self.best_epoch_ = self.net_.best_epoch_
@@ -198,7 +210,11 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         return self
 
     def _divide(
-        self, cells: Cells, validation: Validation | None, rng: np.random.Generator
+        self,
+        cells: Cells,
+        validation: Validation | None,
+        rng: np.random.Generator,
+        units: Units | None,
     ) -> dict[str, np.ndarray]:
         """Set parts of the training data aside for selection and refit."""
         fractions = {}
@@ -206,7 +222,28 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
             fractions["validation_fraction"] = self.validation_fraction
         if self._refit is not None and self.refit_on == "held_out":
             fractions["refit_fraction"] = self.refit_fraction
-        return set_aside(cells, fractions, rng)
+        return set_aside(cells, fractions, rng, units)
+
+    def _warn_of_duplicates(
+        self,
+        X: np.ndarray | Images,
+        loaded: Loaded,
+        parts: dict[str, np.ndarray],
+        validation: Validation | None,
+        valid: EvaluationSource | None,
+    ) -> None:
+        """Warn of samples in the training part that were set aside, or given, to judge it."""
+        if (len(parts) == 1 and validation is None) or not copies_are_suspicious(X):
+            return
+        keys = content_keys(X, loaded.inputs, loaded.rows)
+        trained_on = keys[parts["train"]]
+        for name, rows in parts.items():
+            if name != "train":
+                of = f"samples set aside by {name}"
+                warn_of_duplicates(trained_on, keys[rows], of=of, stacklevel=3)
+        if validation is not None and valid is not None:
+            others = content_keys(validation.X, valid.inputs, None)
+            warn_of_duplicates(trained_on, others, of="samples of X_val", stacklevel=3)
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):
@@ -295,6 +332,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         cells: Cells,
         validation: Validation | None,
         network: Network,
+        units: Units | None,
     ) -> Path | None:
         """Where the state of this fit is kept, if anywhere."""
         if self.checkpoint_dir is None:
@@ -308,6 +346,8 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         if validation is not None:
             codes = None if validation.attribute is None else validation.attribute.codes
             data += [_content(validation.X), validation.codes, codes]
+        if units is not None:
+            data.append(units.codes)
         if self._takes_images:  # the name does not tell the weights
             data += [self.backbone_, network]
         return Path(self.checkpoint_dir) / fingerprint(type(self).__name__, parameters, *data)

@@ -9,12 +9,16 @@ import numpy as np
 
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
+from ..model_selection._units import Units, check_units, divide_units, units_in_each_cell
 
 __all__ = ["keep", "set_aside"]
 
 
 def set_aside(
-    cells: Cells, fractions: Mapping[str, float], rng: np.random.Generator
+    cells: Cells,
+    fractions: Mapping[str, float],
+    rng: np.random.Generator,
+    units: Units | None = None,
 ) -> dict[str, np.ndarray]:
     """Divide samples at random into parts, each with its fraction of every cell.
 
@@ -26,13 +30,23 @@ def set_aside(
         Name and fraction of each part; the rest is the part "train".
     rng : numpy.random.Generator
         Divides the samples.
+    units : Units, default=None
+        Samples that stay in one part.
 
     Returns
     -------
     dict of str to ndarray
         Ascending positions of the samples of each part. A cell gives at least one sample to each
-        part, or, where it has too few for that, stays in training, with a warning.
+        part, or, where it has too few for that, stays in training, with a warning. Of a cell with
+        too few units, training gets the first.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer units than parts, or none of the cells has samples of two units.
     """
+    if units is not None and fractions:
+        return _set_units_aside(cells, fractions, rng, units)
     shuffled = rng.permutation(len(cells.y))
     order = shuffled[np.argsort(cells.codes[shuffled], kind="stable")]
     start = np.cumsum(cells.counts) - cells.counts
@@ -61,6 +75,30 @@ def set_aside(
         parts[name] = np.flatnonzero(inside)
         taken = taken + share
     parts["train"] = np.flatnonzero(place >= taken[cells.codes])
+    return parts
+
+
+def _set_units_aside(
+    cells: Cells, fractions: Mapping[str, float], rng: np.random.Generator, units: Units
+) -> dict[str, np.ndarray]:
+    names = ["train", *fractions]
+    shares = [1 - sum(fractions.values()), *fractions.values()]
+    check_units(units, cells, shares, purpose=f"training, {', '.join(fractions)}", stacklevel=5)
+    part = divide_units(cells.codes, units.codes, shares, rng, keeps=0)
+    parts = {name: np.flatnonzero(part == number) for number, name in enumerate(names)}
+    without = np.any([cells.take(rows).counts == 0 for rows in parts.values()], axis=0)
+    without &= cells.counts > 0
+    if without.any():
+        n_units = units_in_each_cell(cells, units)
+        few = "; ".join(
+            f"{cells.labels[cell]} ({n_units[cell]})" for cell in np.flatnonzero(without)
+        )
+        warnings.warn(
+            f"these cells are in too few units of keep_together to be in training and in each of "
+            f"{', '.join(fractions)}: {few}",
+            SmallCellWarning,
+            stacklevel=5,
+        )
     return parts
 
 

@@ -14,6 +14,15 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from ..exceptions import MissingGroupsError, SmallCellWarning
 from ..groups import Cells, make_cells, take_groups
+from ._units import (
+    Units,
+    check_units,
+    divide_units,
+    encode_units,
+    hint_at_units,
+    units_in_each_cell,
+    warn_of_units_as_groups,
+)
 
 __all__ = [
     "SubgroupStratifiedKFold",
@@ -95,10 +104,13 @@ def _generator(random_state: Any) -> Any:
     return np.random.default_rng() if random_state is None else check_random_state(random_state)
 
 
-def _name_cells(cells: Cells, mask: np.ndarray, most: int = 5) -> str:
+def _name_cells(
+    cells: Cells, mask: np.ndarray, most: int = 5, *, sizes: np.ndarray | None = None
+) -> str:
     """Names and sizes of the cells in a mask over all cells, the first few of many."""
+    sizes = cells.counts if sizes is None else sizes
     numbers_ = np.flatnonzero(mask)
-    names = [f"{cells.labels[cell]} ({cells.counts[cell]})" for cell in numbers_[:most]]
+    names = [f"{cells.labels[cell]} ({sizes[cell]})" for cell in numbers_[:most]]
     rest = len(numbers_) - len(names)
     return "; ".join(names) + (f"; and {rest} more" if rest else "")
 
@@ -107,7 +119,9 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
     """K folds, each with its share of every cell (class x sensitive attribute).
 
     The samples of each cell are spread evenly over the folds, so that every group is on both
-    sides of every split. This is the opposite of ``GroupKFold``, which keeps groups apart.
+    sides of every split. This is the opposite of ``GroupKFold``, which keeps groups apart. What
+    must be kept apart, such as the photographs of one person, is named by ``keep_together`` of
+    :meth:`split`.
 
     Parameters
     ----------
@@ -140,7 +154,13 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
     by default) and off alike. ``cross_validate`` and its like take them as
     ``params={"groups": groups}`` with routing on, as ``groups=groups`` with routing off.
 
-    The sizes of the folds differ by at most one sample, and so do the parts of each cell.
+    The sizes of the folds differ by at most one sample, and so do the parts of each cell. With
+    ``keep_together`` they are as even as placing one unit after the other makes them, large units
+    and those of rare cells first.
+
+    Searches hand ``keep_together`` on with metadata routing on. With routing off only ``groups``
+    reach the splitter: give the search the splits themselves, as
+    ``cv=list(SubgroupStratifiedKFold(5).split(X, y, groups, keep_together))``.
 
     Examples
     --------
@@ -156,10 +176,18 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
     [0 2 4 6] [1 3 5 7]
     >>> folds
     SubgroupStratifiedKFold(group_columns=None, n_splits=2, random_state=None, shuffle=False)
+
+    Two photographs of each person, which stay together:
+
+    >>> person = ["p", "q", "p", "q", "r", "s", "r", "s"]
+    >>> for train, test in folds.split(X, y, ["a"] * 8, keep_together=person):
+    ...     print([person[row] for row in test])
+    ['p', 'p', 'r', 'r']
+    ['q', 'q', 's', 's']
     """
 
-    # as scikit-learn's own group splitters: groups are routed here without being asked for
-    __metadata_request__split = {"groups": True}
+    # as scikit-learn's own group splitters: these are routed here without being asked for
+    __metadata_request__split = {"groups": True, "keep_together": True}
 
     def __init__(
         self,
@@ -180,12 +208,14 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
         self.random_state = random_state
         self.group_columns = group_columns
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(
+        self, X: Any = None, y: Any = None, groups: Any = None, keep_together: Any = None
+    ) -> int:
         """Return the number of folds.
 
         Parameters
         ----------
-        X, y, groups : object
+        X, y, groups, keep_together : object
             Not used, present for compatibility.
 
         Returns
@@ -196,7 +226,7 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
         return self.n_splits
 
     def split(
-        self, X: Any, y: Any = None, groups: Any = None
+        self, X: Any, y: Any = None, groups: Any = None, keep_together: Any = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate indices of the training and test part of each fold.
 
@@ -208,6 +238,9 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
             Class labels.
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
             Sensitive attributes; required unless `group_columns` is set.
+        keep_together : array-like of shape (n_samples,), default=None
+            What samples belong to, such as the person or the lesion that a photograph shows:
+            samples of equal values are in the same fold. A unit may have samples of several cells.
 
         Yields
         ------
@@ -221,18 +254,24 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
         GroupsError
             If groups and `group_columns` are both given, or the groups do not fit `y`.
         ValueError
-            If `y` is missing or does not fit `X`, or every cell has fewer samples than folds.
+            If `y` is missing or does not fit `X`, or every cell has fewer samples than folds; if
+            `keep_together` does not fit `X`, has missing values or fewer units than folds, or
+            holds each cell in a single unit.
 
         Warns
         -----
         SmallCellWarning
-            If some cell has fewer samples than there are folds.
+            If some cell has fewer samples, or units, than there are folds.
+        LargeUnitWarning
+            If a unit is far larger than a fold should be.
+        GroupsWarning
+            If the groups look like units: many values of few samples.
         """
-        folds = self._fold_of_each_sample(X, y, groups)
+        folds = self._fold_of_each_sample(X, y, groups, keep_together)
         for fold in range(self.n_splits):
             yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
-    def _fold_of_each_sample(self, X: Any, y: Any, groups: Any) -> np.ndarray:
+    def _fold_of_each_sample(self, X: Any, y: Any, groups: Any, keep_together: Any) -> np.ndarray:
         groups = take_groups(X, groups, self.group_columns)
         if groups is None:
             raise MissingGroupsError(
@@ -245,7 +284,11 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
             raise ValueError(f"{type(self).__name__} needs y, it stratifies by class and group")
         indexable(X, y)
         cells = make_cells(y, groups)
+        if keep_together is not None:
+            units = encode_units(keep_together, len(cells.y), beside=(X, y))
+            return self._folds_of_units(cells, units)
         self._check_cell_sizes(cells)
+        warn_of_units_as_groups(cells, stacklevel=3)
         # cells in order of appearance: the folds do not depend on what labels are called
         _, first, cell = np.unique(cells.codes, return_index=True, return_inverse=True)
         cell = np.argsort(np.argsort(first))[cell]
@@ -260,12 +303,29 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
         folds[order] = dealt[np.lexsort((dealt, cell[order]))]
         return folds
 
+    def _folds_of_units(self, cells: Cells, units: Units) -> np.ndarray:
+        shares = [1 / self.n_splits] * self.n_splits
+        check_units(units, cells, shares, purpose=f"n_splits={self.n_splits} folds", stacklevel=4)
+        n_units = units_in_each_cell(cells, units)
+        few = (n_units > 0) & (n_units < self.n_splits)
+        if few.any():
+            warnings.warn(
+                f"These cells are in fewer units of keep_together than n_splits={self.n_splits}, "
+                "so that some folds do not test them (or, of a single unit, do not train on "
+                f"them): {_name_cells(cells, few, sizes=n_units)}",
+                SmallCellWarning,
+                stacklevel=5,
+            )
+        warn_of_units_as_groups(cells, stacklevel=4)
+        rng = _generator(self.random_state) if self.shuffle else None
+        return divide_units(cells.codes, units.codes, shares, rng)
+
     def _check_cell_sizes(self, cells: Cells) -> None:
         small = (cells.counts > 0) & (cells.counts < self.n_splits)
         if small[cells.present].all():
             raise ValueError(
                 f"n_splits={self.n_splits} is more than the samples of any cell (class x group): "
-                f"{_name_cells(cells, small)}"
+                f"{_name_cells(cells, small)}{_after_stop(hint_at_units(cells))}"
             )
         if small.any():
             warnings.warn(
@@ -277,8 +337,14 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
 
 
 def subgroup_train_test_split(
-    X: Any, y: Any, groups: Any, *, test_size: float = 0.25, random_state: Any = None
-) -> tuple[Any, Any, Any, Any, Any, Any]:
+    X: Any,
+    y: Any,
+    groups: Any,
+    *,
+    keep_together: Any = None,
+    test_size: float = 0.25,
+    random_state: Any = None,
+) -> tuple[Any, ...]:
     """Split into training and test data, with every cell on both sides.
 
     Parameters
@@ -289,6 +355,9 @@ def subgroup_train_test_split(
         Class labels.
     groups : array-like of shape (n_samples,) or (n_samples, n_attributes)
         Sensitive attributes.
+    keep_together : array-like of shape (n_samples,), default=None
+        What samples belong to, such as the person or the lesion that a photograph shows: samples
+        of equal values are on the same side. A unit may have samples of several cells.
     test_size : float or int, default=0.25
         Share of the samples in the test part, between 0 and 1 and rounded up, or their number.
     random_state : int, RandomState instance or None, default=None
@@ -299,7 +368,8 @@ def subgroup_train_test_split(
     -------
     X_train, X_test, y_train, y_test, groups_train, groups_test
         Parts of the same types as what was given, their rows in the original order. Parts of a
-        memory map are arrays in memory, which is how NumPy selects rows.
+        memory map are arrays in memory, which is how NumPy selects rows. With `keep_together` its
+        two parts follow, so that there are eight.
 
     Raises
     ------
@@ -309,7 +379,8 @@ def subgroup_train_test_split(
         If `groups` has another length than `y`, or missing values.
     ValueError
         If `test_size` leaves one of the parts empty, if `X` and `y` differ in length, or if no
-        cell has two samples.
+        cell has two samples; if `keep_together` does not fit `X`, has missing values, or holds
+        each cell in a single unit.
     TypeError
         If `test_size` is no number.
 
@@ -318,6 +389,10 @@ def subgroup_train_test_split(
     SmallCellWarning
         If a cell is on one side only: a cell of a single sample stays in the training part, and
         a very small or very large test part may not have room for all cells.
+    LargeUnitWarning
+        If a unit is far larger than the larger part should be.
+    GroupsWarning
+        If the groups look like units: many values of few samples.
 
     See Also
     --------
@@ -327,7 +402,9 @@ def subgroup_train_test_split(
     Notes
     -----
     The test part has the size asked for, with each cell's part in proportion to its size (largest
-    remainder). It is smaller only if all cells of more than one sample together are.
+    remainder). It is smaller only if all cells of more than one sample together are. With
+    `keep_together` sizes are as near to that as whole units come; a cell of a single unit is
+    trained on.
 
     Examples
     --------
@@ -341,6 +418,15 @@ def subgroup_train_test_split(
     ... )
     >>> list(zip(y_test, groups_test))
     [('cat', 'indoor'), ('cat', 'outdoor'), ('dog', 'indoor'), ('dog', 'outdoor')]
+
+    Photographs of the same animal stay together:
+
+    >>> animal = ["Tom", "Tom", "Kit", "Kit", "Rex", "Rex", "Bob", "Bob"]
+    >>> *_, animal_train, animal_test = subgroup_train_test_split(
+    ...     X, y, groups, keep_together=animal, test_size=0.5, random_state=0
+    ... )
+    >>> animal_train, animal_test
+    (['Kit', 'Kit', 'Rex', 'Rex'], ['Tom', 'Tom', 'Bob', 'Bob'])
     """
     if groups is None:
         raise MissingGroupsError(
@@ -349,11 +435,26 @@ def subgroup_train_test_split(
         )
     X, y, groups = indexable(X, y, groups)
     cells = make_cells(y, groups)
-    sizes = allocate_per_cell(cells.counts, _n_test(test_size, len(cells.y)))
+    n_test = _n_test(test_size, len(cells.y))
+    arrays = [X, y, groups]
+    if keep_together is None:
+        drawn = _draw_samples(cells, n_test, _generator(random_state))
+    else:
+        units = encode_units(keep_together, len(cells.y), beside=(X, y))
+        arrays += indexable(keep_together)
+        drawn = _draw_units(cells, units, n_test, _generator(random_state))
+    warn_of_units_as_groups(cells, stacklevel=2)
+    train, test = np.flatnonzero(~drawn), np.flatnonzero(drawn)
+    return tuple(_safe_indexing(array, side) for array in arrays for side in (train, test))
+
+
+def _draw_samples(cells: Cells, n_test: int, rng: Any) -> np.ndarray:
+    """Draw the test part sample by sample."""
+    sizes = allocate_per_cell(cells.counts, n_test)
     if sizes.sum() == 0:
         raise ValueError(
             "no cell (class x group) has two samples, so that none can be on both sides: "
-            f"{_name_cells(cells, cells.counts > 0)}"
+            f"{_name_cells(cells, cells.counts > 0)}{_after_stop(hint_at_units(cells))}"
         )
     one_sided = (cells.counts > 0) & ((sizes == 0) | (sizes == cells.counts))
     if one_sided.any():
@@ -361,18 +462,33 @@ def subgroup_train_test_split(
             "These cells have too few samples for both parts of the split and are in one of them "
             f"only, those of a single sample in the training part: {_name_cells(cells, one_sided)}",
             SmallCellWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    drawn = draw_per_cell(cells.codes, sizes, _generator(random_state))
-    train, test = np.flatnonzero(~drawn), np.flatnonzero(drawn)
-    return (
-        _safe_indexing(X, train),
-        _safe_indexing(X, test),
-        _safe_indexing(y, train),
-        _safe_indexing(y, test),
-        _safe_indexing(groups, train),
-        _safe_indexing(groups, test),
-    )
+    return draw_per_cell(cells.codes, sizes, rng)
+
+
+def _draw_units(cells: Cells, units: Units, n_test: int, rng: Any) -> np.ndarray:
+    """Draw the test part unit by unit."""
+    share = n_test / len(cells.y)
+    shares = [1 - share, share]
+    check_units(units, cells, shares, purpose="the two parts of the split", stacklevel=3)
+    drawn = divide_units(cells.codes, units.codes, shares, rng, keeps=0) == 1
+    tested = np.bincount(cells.codes[drawn], minlength=cells.n_cells)
+    one_sided = (cells.counts > 0) & ((tested == 0) | (tested == cells.counts))
+    if one_sided.any():
+        n_units = units_in_each_cell(cells, units)
+        warnings.warn(
+            "These cells are in too few units of keep_together for both parts of the split and "
+            "are in one of them only, those of a single unit in the training part: "
+            f"{_name_cells(cells, one_sided, sizes=n_units)}",
+            SmallCellWarning,
+            stacklevel=3,
+        )
+    return drawn
+
+
+def _after_stop(sentence: str) -> str:
+    return f". {sentence}" if sentence else ""
 
 
 def _is_integer(value: Any) -> bool:

@@ -243,3 +243,53 @@ def test_images_are_fitted_and_predicted_by_their_paths(gbmix, pictures, folder)
     assert "elsewhere.csv: there is no image 00.png, of row 0" in error
     gbmix("predict", "model", "elsewhere.csv", "--root", "faces", "-o", "c.csv")
     assert pd.read_csv("c.csv").equals(a)
+
+
+class TestKeepTogether:
+    """Rows of one household are never on two sides."""
+
+    @pytest.fixture
+    def households(self, folder):
+        frame = people()
+        frame.insert(0, "household", np.arange(400) // 4)
+        frame.to_csv("train.csv", index=False)
+
+    def test_no_unit_is_on_two_sides(self, gbmix, households, monkeypatch):
+        seen = {}
+
+        def fit(self, X, y, groups=None, *, keep_together=None, **validation):
+            seen.update(units=keep_together, n_valid=len(validation["y_val"]))
+            return original(self, X, y, groups, keep_together=keep_together, **validation)
+
+        original = GBMixClassifier.fit
+        monkeypatch.setattr(GBMixClassifier, "fit", fit)
+        found = json.loads(gbmix(*FIT, "--keep-together", "household", "--json").out)
+        counts = np.bincount(seen["units"], minlength=100)
+        assert set(counts) == {0, 4}
+        assert found["n_rows"] + seen["n_valid"] == 400
+        assert (counts == 0).sum() * 4 == seen["n_valid"]
+        assert abs(seen["n_valid"] - 80) <= 4
+
+    @pytest.mark.parametrize("options", [[], ["--features", "*"], ["--features", "age,household"]])
+    def test_the_column_is_never_predicted_from(self, gbmix, households, folder, options):
+        if options[1:] == ["*"]:
+            options = [*options, "--exclude", "y"]
+        gbmix(*FIT, "--keep-together", "household", *options)
+        assert "household" not in Model.load(folder / "model", "cpu").features.names
+
+    def test_other_rows_that_choose_the_epoch_need_no_such_column(self, gbmix, households):
+        people(40, seed=2).to_csv("valid.csv", index=False)
+        options = ["--keep-together", "household", "--valid", "valid.csv", "--json"]
+        assert json.loads(gbmix(*FIT, *options).out)["n_rows"] == 400
+
+    def test_unusable_columns_are_refused(self, gbmix, households):
+        wrong = gbmix(*FIT, "--keep-together", "houshold", code=2)
+        assert "did you mean 'household'" in wrong.err
+        assert "cannot say as well" in gbmix(*FIT, "--keep-together", "sex", code=2).err
+        frame = pd.read_csv("train.csv").astype({"household": object})
+        frame.loc[7, "household"] = None
+        frame.to_csv("train.csv", index=False)
+        message = gbmix(*FIT, "--keep-together", "household", code=2).err
+        assert "column 'household' has 1 missing value(s), the first in row 7" in " ".join(
+            message.split()
+        )

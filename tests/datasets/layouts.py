@@ -104,6 +104,13 @@ def celeba(folder, form="txt", images="img_align_celeba", labels="", split="", n
     return folder
 
 
+def celeba_persons(folder, n=24, per_person=2):
+    """Write who is in which image: consecutive ones show the same person."""
+    rows = [f"{row + 1:06d}.jpg {7 + row // per_person}" for row in range(n)]
+    write_lines(folder / "identity_CelebA.txt", rows)
+    return folder
+
+
 def utkface(folder, n=60, contents=None):
     """Ages, genders and races cycle with different periods."""
     names = [

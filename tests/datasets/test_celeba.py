@@ -66,6 +66,9 @@ def test_published_files_undersampled(published):
 
 def test_fields_are_the_documented_ones(folder):
     documented = re.findall(r"^    (\w+) : ", inspect.getdoc(load_celeba), re.MULTILINE)
+    layouts.celeba_persons(folder)
+    assert documented == list(load_celeba(folder, split="person"))
+    documented.remove("person")
     assert documented == list(load_celeba(folder))
     assert documented == list(load_celeba(folder, undersample="1:1"))
 
@@ -353,3 +356,73 @@ def test_missing_images_are_counted_and_the_first_are_named(folder):
         match=rf"4 of the 24 images .*: 000002.jpg, 000005.jpg, 000011.jpg and 1 more. .*{PAGE}",
     ):
         load_celeba(folder)
+
+
+class TestSplitByPerson:
+    @pytest.fixture
+    def persons(self, tmp_path):
+        """Images of 120 persons, three of each."""
+        folder = layouts.celeba(tmp_path, n=360)
+        return layouts.celeba_persons(folder, n=360, per_person=3)
+
+    def test_nobody_is_in_two_parts_and_cells_have_their_shares(self, persons):
+        faces = load_celeba(persons, split="person")
+        np.testing.assert_array_equal(faces.person, 7 + np.arange(360) // 3)
+        assert pd.Series(faces.split).groupby(faces.person).nunique().max() == 1
+        for part, share in enumerate(_celeba.PERSON_SHARES):
+            assert abs(counts(faces, part) - 90 * share).max() <= 3
+
+    def test_all_else_is_as_in_the_official_split(self, persons):
+        faces, official = load_celeba(persons, split="person"), load_celeba(persons)
+        assert "person" not in official
+        for field in ("images", "target", "groups"):
+            np.testing.assert_array_equal(faces[field], official[field])
+        np.testing.assert_array_equal(load_celeba(persons, split="official").split, official.split)
+
+    def test_the_seed_decides_and_the_order_of_the_file_does_not(self, persons):
+        first = load_celeba(persons, split="person").split
+        assert (first != load_celeba(persons, split="person", random_state=1).split).any()
+        file = persons / "identity_CelebA.txt"
+        layouts.write_lines(file, file.read_text().splitlines()[::-1])
+        np.testing.assert_array_equal(load_celeba(persons, split="person").split, first)
+
+    def test_the_official_partition_is_not_needed(self, persons):
+        (persons / "list_eval_partition.txt").unlink()
+        assert set(load_celeba(persons, split="person").split) == {0, 1, 2}
+
+    def test_rows_that_are_left_out_take_their_persons_along(self, persons):
+        whole = load_celeba(persons, split="person")
+        small = load_celeba(persons, split="person", undersample="1:1")
+        rows = np.flatnonzero(np.isin(whole.images, small.images))
+        np.testing.assert_array_equal(small.person, whole.person[rows])
+        np.testing.assert_array_equal(small.split, whole.split[rows])
+
+    def test_the_file_may_lie_with_the_annotations(self, tmp_path):
+        folder = layouts.celeba(tmp_path, images="Img/img_align_celeba", labels="Anno")
+        layouts.celeba_persons(folder / "Anno")
+        assert load_celeba(folder, split="person").person.tolist()[:3] == [7, 7, 8]
+
+    def test_what_is_missing_or_malformed_is_named(self, folder):
+        with pytest.raises(
+            FileNotFoundError, match=r"no identity_CelebA\.txt.*split='person' needs"
+        ):
+            load_celeba(folder, split="person")
+        file = layouts.celeba_persons(folder) / "identity_CelebA.txt"
+        layouts.replace_line(file, 3, "000003.jpg nobody")
+        with pytest.raises(ValueError, match="line 3, column identity: 'nobody', expected the num"):
+            load_celeba(folder, split="person")
+        layouts.replace_line(file, 3, None)
+        with pytest.raises(ValueError, match="lacks 1 of the 24 images"):
+            load_celeba(folder, split="person")
+        with pytest.raises(ValueError, match="split must be 'official' or 'person', got 'people'"):
+            load_celeba(folder, split="people")
+
+    def test_on_the_development_data(self, development_data, tmp_path_factory):
+        archive = development_data / "celeba.tar.gz"
+        if not archive.is_file():
+            pytest.skip(f"{archive} not found")
+        faces = load_celeba(archive, split="person", cache_dir=tmp_path_factory.mktemp("faces"))
+        assert pd.Series(faces.split).groupby(faces.person).nunique().max() == 1
+        everything = pd.crosstab(faces.target, faces.groups).to_numpy()
+        for part, share in enumerate(_celeba.PERSON_SHARES):
+            assert abs(counts(faces, part) - share * everything).max() <= 5
