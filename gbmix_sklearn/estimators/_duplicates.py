@@ -25,8 +25,8 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> keys = hash_rows(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]))
-    >>> keys[0] == keys[2], keys[0] == keys[1]
-    (True, False)
+    >>> (keys == keys[0]).tolist()
+    [True, False, True]
     """
     rows = np.ascontiguousarray(X).reshape(len(X), -1)
     n_bytes = rows.shape[1] * rows.itemsize
