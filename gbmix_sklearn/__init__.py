@@ -96,6 +96,7 @@ _PUBLIC = {
     "GBMixError": "exceptions",
     "GroupsError": "exceptions",
     "GroupsWarning": "exceptions",
+    "LargeStepsWarning": "exceptions",
     "LargeUnitWarning": "exceptions",
     "MissingGroupsError": "exceptions",
     "MissingGroupsWarning": "exceptions",

@@ -12,6 +12,7 @@ __all__ = [
     "GBMixError",
     "GroupsError",
     "GroupsWarning",
+    "LargeStepsWarning",
     "LargeUnitWarning",
     "MissingGroupsError",
     "MissingGroupsWarning",
@@ -78,6 +79,10 @@ class EmptyErrorSetWarning(UserWarning):
 
 class GroupsWarning(UserWarning):
     """The groups look like persons or other units, not like a sensitive attribute."""
+
+
+class LargeStepsWarning(UserWarning):
+    """Training became no better after its first epoch, and its loss swings."""
 
 
 class LargeUnitWarning(UserWarning):

@@ -32,9 +32,14 @@ __all__ = [
     "no_attribute",
     "require_groups",
     "take_groups",
+    "too_small",
     "training_cells",
     "validation_codes",
 ]
+
+
+#: fewer samples than these say nothing of a cell, beside others that are large
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -311,9 +316,39 @@ class Cells:
         classes_of_value = (self.counts.reshape(-1, len(self.attribute)) > 0).sum(axis=0)
         return len(self.attribute) > 1 and bool((classes_of_value <= 1).all())
 
+    @property
+    def small(self) -> np.ndarray:
+        """Numbers of the cells that are too small to be balanced, see :func:`too_small`."""
+        return np.flatnonzero(too_small(self.counts))
+
+    def without_small(self) -> Cells:
+        """Count the samples of cells that are too small as members of the largest of their class.
+
+        Three samples of a rare attribute value can say nothing of a whole cell; were they balanced
+        as one, they would take as much of every batch as thousands of others.
+        """
+        if not len(self.small):
+            return self
+        s = self.s.copy()
+        n_values = len(self.attribute)
+        for cell in self.small:
+            label = cell // n_values
+            of_class = self.counts[label * n_values : (label + 1) * n_values]
+            s[self.codes == cell] = of_class.argmax()
+        return Cells(self.y, self.classes, Attribute(s, self.attribute.values))
+
     def followed_by(self, other: Cells) -> Cells:
-        """Append further samples of the same classes and attribute values."""
-        attribute = Attribute(np.r_[self.s, other.s], self.attribute.values)
+        """Append further samples of the same classes; new attribute values come last."""
+        known = {row: code for code, row in enumerate(_rows(self.attribute.values))}
+        rows = _rows(other.attribute.values)
+        new = [row for row in rows if row not in known]
+        known |= {row: len(known) + number for number, row in enumerate(new)}
+        values = self.attribute.values
+        if new:
+            more = pd.DataFrame(new, columns=values.columns).astype(object)
+            values = pd.concat([values.astype(object), more], ignore_index=True)
+        code = np.array([known[row] for row in rows], dtype=np.int64)
+        attribute = Attribute(np.r_[self.s, code[other.s]], values)
         return Cells(np.r_[self.y, other.y], self.classes, attribute)
 
     @property
@@ -335,6 +370,36 @@ class Cells:
         """Restrict to a part of the samples; the cells keep their numbers."""
         attribute = Attribute(self.s[indices], self.attribute.values)
         return Cells(self.y[indices], self.classes, attribute)
+
+
+def _rows(values: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(values.itertuples(index=False, name=None))
+
+
+def too_small(counts: np.ndarray) -> np.ndarray:
+    """Say which cells are too small to decide anything by themselves.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_cells,)
+        Samples of each cell.
+
+    Returns
+    -------
+    ndarray of shape (n_cells,), dtype bool
+        Those with fewer than 10 samples, and less than a tenth of what cells have on average: where
+        all cells are small, none is too small beside the others.
+
+    Examples
+    --------
+    >>> too_small(np.array([800, 400, 3, 0, 40]))
+    array([False, False,  True, False, False])
+    >>> too_small(np.array([8, 5, 3]))
+    array([False, False, False])
+    """
+    present = counts > 0
+    mean = counts[present].mean() if present.any() else 0
+    return present & (counts < min(_FEW, mean / 10))
 
 
 def make_cells(y: Any, groups: Any = None) -> Cells:

@@ -1,12 +1,14 @@
 """How much each cell weighs, and where classes part: learned from errors on held-out samples."""
 
-from ._cell_errors import PRIOR_SAMPLES, shrunken_errors, start_shares
+from ._cell_errors import PRIOR_SAMPLES, shrink, shrunken_errors, start_shares
+from ._folds import FEW_SAMPLES
 from ._learning import LearnedBalance, learn_balance
 from ._minimax import MinimaxClassifier
 from ._offsets import ChosenOffsets, choose_offsets, cross_fitted_offsets, predict_codes
 from ._thresholds import GroupThresholdClassifier
 
 __all__ = [
+    "FEW_SAMPLES",
     "PRIOR_SAMPLES",
     "ChosenOffsets",
     "GroupThresholdClassifier",
@@ -15,6 +17,7 @@ __all__ = [
     "choose_offsets",
     "cross_fitted_offsets",
     "learn_balance",
+    "shrink",
     "predict_codes",
     "shrunken_errors",
     "start_shares",

@@ -110,6 +110,12 @@ class AFRClassifier(ERMClassifier):
                     f"{name} must be numbers of at least 0, such as [1, 4, 16], got {values!r}"
                 )
 
+    @property
+    def _refit_source(self) -> str:
+        """Samples that the model has not seen: its errors on the others say nothing."""
+        own = isinstance(self.refit, str) and self.refit == "afr" and self.refit_on == "auto"
+        return "held_out" if own else super()._refit_source
+
     def _set_head(self, *sources: Any) -> None:
         self.gamma_ = self.reg_coeff_ = float("nan")
         super()._set_head(*sources)

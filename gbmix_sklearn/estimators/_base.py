@@ -13,10 +13,12 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from .._log import tell
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
 from ..model_selection._units import Units, encode_units, warn_of_units_as_groups
+from ..refit import LearnedRecipe, find_recipe
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -38,14 +40,15 @@ from ._image_backbone import ImageBackbone
 from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
-from ._parts import keep, set_aside
+from ._parts import keep, plan_cells, set_aside
+from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
 
 __all__ = ["GroupClassifier"]
 
 
 @dataclass(eq=False, repr=False)
-class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
 
     # routes these to fit without asking the user to request them
@@ -170,12 +173,22 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
                 loaded = self._load(X, device, varied=parts["train"])
                 self.skipped_ = loaded.broken
                 if loaded.broken:
+                    assert loaded.rows is not None
                     cells, parts = keep(loaded.rows, cells, parts)
                     self._check_refit_part(cells, parts, validation)
+                    units = None if units is None else units.take(loaded.rows)
                 train = cells.take(parts["train"])
                 self.group_table_ = train.table
-                network = self._make_network(loaded.inputs, device)
-                valid = self._evaluation_source(loaded.inputs, cells, parts, validation, device)
+                inputs = self._standardise(loaded.inputs, parts["train"])
+                self.lr_, self.weight_decay_ = self._find_steps(inputs, parts["train"])
+                network = self._make_network(inputs, device)
+                valid = self._evaluation_source(inputs, cells, parts, validation, device)
+                refitted = self._refitted_cells(train, valid, cells, parts)
+                self.cell_table_ = plan_cells(
+                    train, None if valid is None else valid.samples, refitted
+                )
+                if self.verbose:
+                    tell(f"cells\n{self.cell_table_.to_string()}", {}, self.verbose)
                 self._warn_of_duplicates(X, loaded, parts, validation, valid)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:
@@ -185,9 +198,9 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
 
                 training = Training(
                     network,
-                    loaded.inputs,
+                    inputs,
                     parts["train"],
-                    train,
+                    train.without_small(),
                     valid,
                     seeds["sampler"],
                     make_net,
@@ -198,14 +211,16 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
             self.history_ = history_frame(
                 self.net_.history, train.labels, None if valid is None else valid.labels
             )
-            trained_on = EvaluationSource(loaded.inputs, parts["train"], train)
+            warn_of_large_steps(self.history_)
+            trained_on = EvaluationSource(inputs, parts["train"], train)
             part = None
             if self._refit is not None:
-                part = {"train": trained_on, "validation": valid}.get(self.refit_on)
-                if self.refit_on == "held_out":
+                part = {"train": trained_on, "validation": valid}.get(self._refit_source)
+                if self._refit_source == "held_out":
                     rows = parts["refit_fraction"]
-                    part = EvaluationSource(loaded.inputs, rows, cells.take(rows))
-            self._set_head(trained_on, part, valid, seeds["refit"])
+                    part = EvaluationSource(inputs, rows, cells.take(rows))
+            self._set_head(trained_on, part, valid, seeds["refit"], units)
+            self._in_given_units()
             self._n_features_out = self.head_.coef_.shape[1]
         return self
 
@@ -220,9 +235,27 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         fractions = {}
         if validation is None and self.validation_fraction is not None:
             fractions["validation_fraction"] = self.validation_fraction
-        if self._refit is not None and self.refit_on == "held_out":
+        if self._refit is not None and self._refit_source == "held_out":
             fractions["refit_fraction"] = self.refit_fraction
         return set_aside(cells, fractions, rng, units)
+
+    def _refitted_cells(
+        self,
+        train: Cells,
+        valid: EvaluationSource | None,
+        cells: Cells,
+        parts: dict[str, np.ndarray],
+    ) -> Cells | None:
+        """The cells that the last layer is refitted on."""
+        if self._refit is None:
+            return None
+        if self._refit_source == "validation":
+            return None if valid is None else valid.samples
+        rows = parts["train"] if self._refit_source == "train" else parts["refit_fraction"]
+        refitted = cells.take(rows)
+        if isinstance(find_recipe(self._refit), LearnedRecipe) and valid is not None:
+            return refitted.followed_by(valid.samples)
+        return refitted
 
     def _warn_of_duplicates(
         self,
@@ -303,6 +336,9 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
             layers.append(hidden_layers(n_features, units))
         embedding = torch.nn.Sequential(*layers) if layers else None
         network = Network(embedding, (n_features, *units)[-1], len(self.classes_))
+        if embedding is None:  # a convex problem has nothing to gain from chance
+            for parameter in network.head.parameters():
+                torch.nn.init.zeros_(parameter)
         if self._takes_images:  # the layout that convolutions are fastest in
             network.to(memory_format=torch.channels_last)
         return network
@@ -324,7 +360,8 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         cells = Cells(validation.codes, list(self.classes_), attribute)
         loaded = self._load(validation.X, device, varied=np.empty(0, dtype=np.int64))
         cells, _ = keep(loaded.rows, cells, {})
-        return EvaluationSource(loaded.inputs, np.arange(len(cells.y)), cells)
+        inputs = self._scaled(loaded.inputs)
+        return EvaluationSource(inputs, np.arange(len(cells.y)), cells)
 
     def _run_folder(
         self,
@@ -370,7 +407,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
         dtype = resolve_precision(self.precision, device)
         if self.precision == "auto" and network.is_affine:
             dtype = torch.float32  # a single product gains nothing from less
-        options: dict[str, Any] = {"optimizer__weight_decay": self.weight_decay}
+        options: dict[str, Any] = {"optimizer__weight_decay": self.weight_decay_}
         # one operation for all parameters; but torch's fused SGD starts from momentum that was
         # never written where the gradient scaling of fp16 skips its first step
         if device.type in ("cpu", "cuda") and dtype != torch.float16:
@@ -397,7 +434,7 @@ class GroupClassifier(LastLayer, CallbackSupportMixin, ClassifierMixin, BaseEsti
             max_grad_norm=self.max_grad_norm,
             patience=None if valid_labels is None else self.patience,
             optimizer=OPTIMIZERS[self.optimizer],
-            lr=self.lr,
+            lr=self.lr_,
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             batch_size=self.batch_size,
             callbacks=all_callbacks,

@@ -125,8 +125,8 @@ class FitTasks:
         module.load_state_dict(net.best_state_)
         stopped = object.__new__(type(net))  # skorch's own copy would write all weights out
         stopped.__dict__.update(net.__dict__, module_=module)
-        weight, bias = (part.detach().float().cpu().numpy() for part in module.head.parameters())
-        head = linear_head(weight, bias, self.estimator.classes_)
+        module = self.estimator._folded(module)
+        head = linear_head(*module.head_weights, self.estimator.classes_)
         return {
             "net_": stopped,
             "head_": head,

@@ -77,7 +77,6 @@ class GBMixClassifier(GroupClassifier):
     """
 
     _: KW_ONLY
-    lr: float = 0.003  # a quarter of the others': the loss is a sum of four means
     refit: Any = "auto"
     alpha: float = 1.0
     k: int | Literal["coarse", "cells"] = "coarse"
@@ -97,6 +96,10 @@ class GBMixClassifier(GroupClassifier):
         "categorize": ["boolean"],
         "mix": ["boolean"],
     }
+
+    @property
+    def _loss_scale(self) -> float:  # type: ignore[override]
+        return 4.0 if self.categorize else 1.0
 
     def _make_criterion(self, cells: Cells) -> nn.Module:
         return GBMixCriterion(

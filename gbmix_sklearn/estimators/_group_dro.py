@@ -49,7 +49,8 @@ class GroupDROClassifier(GroupClassifier):
     Notes
     -----
     The method depends on strong regularization: the paper uses a weight decay of 1 on Waterbirds
-    and 0.1 on CelebA, and the default here is 0.1. Its worst-group accuracy with a ResNet-50 is
+    and 0.1 on CelebA, and the default here is 0.1 for networks
+    that are trained as a whole. Its worst-group accuracy with a ResNet-50 is
     91.4 on Waterbirds and 88.9 on CelebA. The authors' code draws single samples with replacement;
     here every batch has the same number of each cell.
 
@@ -72,10 +73,10 @@ class GroupDROClassifier(GroupClassifier):
     """
 
     _: KW_ONLY
-    weight_decay: float = 0.1
     step_size: float = 0.01
     adjustment: float = 0.0
 
+    _network_weight_decay: ClassVar[float] = 0.1
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "require"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

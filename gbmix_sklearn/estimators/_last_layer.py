@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import warnings
+from functools import reduce
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from .._log import is_told, tell
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
-from ..refit import linear_head, refit_head, scaled_by_training, scaling_of
+from ..model_selection._units import Units, divide_units
+from ..refit import (
+    N_FOLDS,
+    LearnedRecipe,
+    find_recipe,
+    learned_head,
+    linear_head,
+    refit_head,
+    scaled_by_training,
+    scaling_of,
+)
 from ..training import EvaluationSource, embed_in_batches
 from ._inputs import Validation
 from ._parameters import Parameters
@@ -26,9 +39,9 @@ class LastLayer(Parameters, Prediction):
         self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
     ) -> None:
         """Say where there is too little to refit the last layer on."""
-        if self._refit is None or self.refit_on == "train":
+        if self._refit is None or self._refit_source == "train":
             return
-        if self.refit_on == "held_out":
+        if self._refit_source == "held_out":
             y = cells.y[parts["refit_fraction"]]
         elif validation is not None:
             y = validation.codes
@@ -43,7 +56,7 @@ class LastLayer(Parameters, Prediction):
             warnings.warn(
                 f"the last layer is not refitted: of the {len(y)} sample(s) for that, none are of "
                 "a second class. Give more data, or raise "
-                + ("refit_fraction" if self.refit_on == "held_out" else "validation_fraction"),
+                + ("refit_fraction" if self._refit_source == "held_out" else "validation_fraction"),
                 SmallCellWarning,
                 stacklevel=3,
             )
@@ -54,13 +67,16 @@ class LastLayer(Parameters, Prediction):
         part: EvaluationSource | None,
         valid: EvaluationSource | None,
         rng: np.random.Generator,
+        units: Units | None,
     ) -> None:
         """Refit the last layer on a part of the data, or take it from the net."""
         network = self.net_.raw_module
-        layer = network.head
-        weight, bias = (value.detach().float().cpu().numpy() for value in layer.parameters())
+        weight, bias = network.head_weights
         trained = linear_head(weight, bias, self.classes_)
-        if part is None or len(np.unique(part.samples.y)) < 2:
+        for name in ("cell_weights_", "refit_history_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
+        self._is_refitted = part is not None and len(np.unique(part.samples.y)) > 1
+        if part is None or not self._is_refitted:
             self.head_ = trained
             return
 
@@ -68,6 +84,22 @@ class LastLayer(Parameters, Prediction):
             dtype = self._backbone.dtype
             return embed_in_batches(network.embedding, source.inputs, source.rows, dtype)
 
+        recipe = find_recipe(self._refit)
+        if isinstance(recipe, LearnedRecipe):
+            sources = [part]
+            if valid is not None and valid is not part and self._knows_groups_of(valid, train):
+                sources.append(valid)
+            # the trained layer knows the training part: near it, errors there would say nothing
+            unseen = self._has_layers_before_the_head and part is not train
+            self.head_ = self._learn_head(
+                np.concatenate([embed(source) for source in sources]),
+                reduce(Cells.followed_by, [source.samples for source in sources]),
+                recipe=recipe,
+                trained=trained if unseen else None,
+                folds=_folds(sources, train, units, rng),
+                rng=rng,
+            )
+            return
         chosen_on = None
         if valid is not None and valid is not part:
             chosen_on = (embed(valid), valid.samples.y, valid.samples.codes)
@@ -78,6 +110,39 @@ class LastLayer(Parameters, Prediction):
         self.head_ = self._refit_head(
             z, part.samples, validation=chosen_on, scaling=scaling, trained=trained, rng=rng
         )
+
+    @staticmethod
+    def _knows_groups_of(valid: EvaluationSource, train: EvaluationSource) -> bool:
+        """Whether validation data came with groups where the training data have some."""
+        return valid.inputs is train.inputs or (
+            valid.samples.attribute.values.shape[1] == train.samples.attribute.values.shape[1]
+            and (len(valid.samples.attribute) > 1 or len(train.samples.attribute) == 1)
+        )
+
+    def _learn_head(
+        self,
+        z: np.ndarray,
+        cells: Cells,
+        *,
+        recipe: LearnedRecipe,
+        trained: LogisticRegression | None,
+        folds: np.ndarray | None,
+        rng: np.random.Generator,
+    ) -> LogisticRegression:
+        """Fit the last layer on samples weighted as held-out errors ask for."""
+
+        def tell_round(number: int, worst: float, average: float) -> None:
+            if is_told(self.verbose):
+                facts = {"round": number + 1, "worst": 1 - worst, "average": 1 - average}
+                line = f"refit  round {number + 1}  worst group {1 - worst:.3f}"
+                tell(f"{line}  average {1 - average:.3f}", facts, self.verbose)
+
+        found = learned_head(
+            z, cells, recipe=recipe, trained=trained, folds=folds, rng=rng, on_round=tell_round
+        )
+        self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
+        self.refit_history_ = found.rounds
+        return found.head
 
     def _refit_head(
         self,
@@ -115,6 +180,28 @@ class LastLayer(Parameters, Prediction):
             validation=validation,
             scaling=scaling,
             trained=trained,
-            n_draws=10 if self.refit_on == "train" else None,  # as DFR's authors do
+            n_draws=10 if self._refit_source == "train" else None,  # as DFR's authors do
             rng=rng,
         )
+
+
+def _folds(
+    sources: list[EvaluationSource],
+    train: EvaluationSource,
+    units: Units | None,
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """Deal out samples that belong together; None leaves it to chance."""
+    if units is None:
+        return None
+    codes: list[np.ndarray] = []
+    first = len(units)
+    for source in sources:
+        if source.inputs is train.inputs:
+            codes.append(units.codes[source.rows])
+        else:  # data of their own, of which each sample is alone
+            codes.append(first + np.arange(len(source)))
+            first += len(source)
+    cells = np.concatenate([source.samples.codes for source in sources])
+    dense = np.unique(np.concatenate(codes), return_inverse=True)[1]
+    return divide_units(cells, dense, [1 / N_FOLDS] * N_FOLDS, rng)

@@ -141,6 +141,10 @@ class RegMixupClassifier(MixupClassifier):
         "eta": [Interval(Real, 0, None, closed="left")],
     }
 
+    @property
+    def _loss_scale(self) -> float:  # type: ignore[override]
+        return 1 + self.eta
+
     def _make_criterion(self, cells: Cells) -> nn.Module:
         return RegMixupCriterion(self.alpha, eta=self.eta)
 

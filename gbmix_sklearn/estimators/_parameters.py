@@ -13,7 +13,7 @@ import torch
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..refit import RECIPES, Recipe
+from ..refit import RECIPES, LearnedRecipe, Recipe
 
 __all__ = ["OPTIMIZERS", "RUN_PARAMETERS", "Parameters"]
 
@@ -52,15 +52,15 @@ class Parameters:
     max_epochs: int = 50
     batch_size: int = 64
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = 0.01
+    lr: float | Literal["auto"] = "auto"
     head_lr: float | None = None
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float | Literal["auto"] = "auto"
     lr_schedule: Literal["constant", "cosine", "step"] = "constant"
     warmup_epochs: float = 0
     max_grad_norm: float | None = None
     refit: Any = None
-    refit_on: Literal["held_out", "validation", "train"] = "held_out"
+    refit_on: Literal["auto", "held_out", "validation", "train"] = "auto"
     refit_fraction: float = 0.2
     validation_fraction: float | None = 0.2
     patience: int | None = 10
@@ -78,6 +78,10 @@ class Parameters:
     random_state: Any = None
     verbose: int = 0
 
+    #: how many mean losses the training loss is the sum of
+    _loss_scale: ClassVar[float] = 1.0
+    #: weight decay of a network that is trained as a whole, where it is "auto"
+    _network_weight_decay: ClassVar[float] = 1e-4
     #: values of `refit` that are names
     _refits: ClassVar[tuple[str, ...]] = ("auto", *RECIPES)
     #: whether the method makes no sense for matrices
@@ -93,15 +97,15 @@ class Parameters:
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "head_lr": [Interval(Real, 0, None, closed="neither"), None],
         "momentum": [Interval(Real, 0, 1, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
         "warmup_epochs": [Interval(Real, 0, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "refit": [StrOptions(set(_refits)), Recipe, HasMethods("fit"), None],
-        "refit_on": [StrOptions({"held_out", "validation", "train"})],
+        "refit": [StrOptions(set(_refits)), Recipe, LearnedRecipe, HasMethods("fit"), None],
+        "refit_on": [StrOptions({"auto", "held_out", "validation", "train"})],
         "refit_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -122,10 +126,19 @@ class Parameters:
 
     @property
     def _refit(self) -> Any:
-        """What refits the last layer; "auto" does not where that layer is the whole model."""
-        if not isinstance(self.refit, str) or self.refit != "auto":
-            return self.refit
-        return "anchored" if self.backbone is not None or len(self.hidden_units) else None
+        """What refits the last layer, if anything."""
+        return "learned" if isinstance(self.refit, str) and self.refit == "auto" else self.refit
+
+    @property
+    def _refit_source(self) -> str:
+        """Which samples the last layer is refitted on.
+
+        Where no layer before it has been trained on labels, all embeddings are as those of new
+        samples, and none has to be set aside.
+        """
+        if self.refit_on != "auto":
+            return self.refit_on
+        return "held_out" if self._has_layers_before_the_head else "train"
 
     def _check_parameters(self) -> None:
         """Check what the constraints of single parameters cannot tell."""
@@ -134,13 +147,13 @@ class Parameters:
             raise ValueError(
                 f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
             )
-        sets_aside = self._refit is not None and self.refit_on == "held_out"
+        sets_aside = self._refit is not None and self._refit_source == "held_out"
         if (self.validation_fraction or 0) + (self.refit_fraction if sets_aside else 0) >= 1:
             raise ValueError(
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"
             )
-        if not (self._refit is None or isinstance(self._refit, str | Recipe)) and (
+        if not (self._refit is None or isinstance(self._refit, str | Recipe | LearnedRecipe)) and (
             isinstance(self._refit, type) or not is_classifier(self._refit)
         ):
             names = ", ".join(map(repr, self._refits))

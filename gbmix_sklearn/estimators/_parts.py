@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
+from ..balance import FEW_SAMPLES
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
 from ..model_selection._units import Units, check_units, divide_units, units_in_each_cell
 
-__all__ = ["keep", "set_aside"]
+__all__ = ["keep", "plan_cells", "set_aside"]
 
 
 def set_aside(
@@ -125,3 +127,42 @@ def keep(
         return cells, parts
     left = {name: np.flatnonzero(np.isin(rows, part)) for name, part in parts.items()}
     return cells.take(rows), left
+
+
+def plan_cells(train: Cells, valid: Cells | None, refitted: Cells | None) -> pd.DataFrame:
+    """Say for each cell how many samples do what, and what they are too few for.
+
+    Parameters
+    ----------
+    train : Cells
+        Those that are trained on.
+    valid, refitted : Cells or None
+        Those that judge, and those that the last layer is refitted on.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cell that has samples, with the columns ``train``, ``validation``, ``refit``
+        and ``note``.
+    """
+    merged = train.without_small()
+    notes = {}
+    for cell in train.small:
+        into = int(merged.codes[train.codes == cell][0])
+        if into != cell:
+            notes[train.index[cell]] = f"too small to be balanced: trains with {train.labels[into]}"
+    columns = {
+        name: pd.Series(0, train.index) if part is None else pd.Series(part.counts, part.index)
+        for name, part in (("train", train), ("validation", valid), ("refit", refitted))
+    }
+    table = pd.DataFrame(columns).fillna(0).astype(np.int64)
+    few = (table["validation"] > 0) & (table["validation"] < FEW_SAMPLES)
+    table["note"] = [
+        "; ".join(
+            note
+            for note in (notes.get(cell), "judged mostly by its class" if is_few else None)
+            if note is not None
+        )
+        for cell, is_few in few.items()
+    ]
+    return table[table[["train", "validation", "refit"]].any(axis=1)]

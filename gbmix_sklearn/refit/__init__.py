@@ -2,19 +2,23 @@
 
 from ._afr import afr_head
 from ._balanced import check_refit_classes, refit_head
+from ._held_out import N_FOLDS
 from ._learned import LearnedHead, learned_head
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
 from ._meta import LastLayerRefit
-from ._recipe import RECIPES, Recipe, scaled_by_training
+from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe, scaled_by_training
 from ._scaling import scaling_of
 
 __all__ = [
     "LastLayerRefit",
+    "N_FOLDS",
     "LearnedHead",
+    "LearnedRecipe",
     "RECIPES",
     "Recipe",
     "afr_head",
     "check_refit_classes",
+    "find_recipe",
     "learned_head",
     "linear_decision",
     "linear_head",

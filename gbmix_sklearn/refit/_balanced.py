@@ -11,13 +11,16 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from ..balance import shrunken_errors
+from ..groups import Attribute, Cells, too_small
 from ._anchored import anchor_of
 from ._linear import linear_predict, set_weights, with_absent_classes
-from ._recipe import Recipe, find_recipe
+from ._recipe import LearnedRecipe, Recipe, find_recipe
 from ._scaling import scaling_of
 
 __all__ = ["check_refit_classes", "halves", "refit_head", "worst_group"]
@@ -118,6 +121,8 @@ def refit_head(
         return scaled, y[draw]
 
     recipe = find_recipe(estimator)
+    if isinstance(recipe, LearnedRecipe):
+        raise TypeError("a learned balance has no draws: see learned_head")
     anchor = None
     if trained is not None and recipe is not None and recipe.penalty == "anchored":
         anchor = anchor_of(trained, present, (mean, scale))
@@ -166,11 +171,16 @@ def refit_head(
 
 
 def _balanced_draw(pool: np.ndarray, cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many samples of the pool from each present cell as the smallest has."""
+    """As many samples of the pool from each present cell as the smallest has.
+
+    A cell too small to decide that gives what it has.
+    """
     shuffled = rng.permutation(pool)
     order = shuffled[np.argsort(cells[shuffled], kind="stable")]
     _, start, counts = np.unique(cells[order], return_index=True, return_counts=True)
-    return order[(start[:, None] + np.arange(counts.min())).ravel()]
+    size = counts[~too_small(counts)].min()
+    place = np.arange(len(order)) - np.repeat(start, counts)
+    return order[place < size]
 
 
 def halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -184,7 +194,8 @@ def halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
 
 
 def worst_group(predicted: np.ndarray, y: np.ndarray, cells: np.ndarray) -> float:
-    """Accuracy of the worst cell that has samples."""
-    hits = np.bincount(cells, weights=predicted == y)
-    counts = np.bincount(cells)
-    return float((hits[counts > 0] / counts[counts > 0]).min())
+    """Accuracy of the worst cell, drawn towards that of its class where it is small."""
+    _, codes = np.unique(cells, return_inverse=True)
+    attribute = Attribute(codes, pd.DataFrame({"cell": np.arange(codes.max() + 1)}))
+    known = Cells(y, np.arange(y.max() + 1).tolist(), attribute)
+    return 1 - float(np.nanmax(shrunken_errors(predicted != y, known)))

@@ -12,10 +12,10 @@ from ..balance import cross_fitted_offsets, learn_balance, start_shares
 from ..groups import Cells
 from ._logistic import LogisticFits, Weights, predict_codes
 
-__all__ = ["Candidate", "HeldOutSearch", "deal_out"]
+__all__ = ["N_FOLDS", "Candidate", "HeldOutSearch", "deal_out"]
 
 #: folds of which each is judged by a fit of the others
-_N_FOLDS = 5
+N_FOLDS = 5
 #: inverse strength of the penalty times the number of features, as powers of ten: where the search
 #: begins, and where it ends
 _FIRST, _LOWEST, _HIGHEST = (3, 4), 0, 7
@@ -65,7 +65,7 @@ def deal_out(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Fold of each sample, each cell dealt out at random."""
     order = np.lexsort((rng.random(len(codes)), codes))
     folds = np.empty(len(codes), dtype=np.int64)
-    folds[order] = np.arange(len(codes)) % _N_FOLDS
+    folds[order] = np.arange(len(codes)) % N_FOLDS
     return folds
 
 
@@ -80,7 +80,7 @@ class HeldOutSearch:
         Their cells, of which every class has samples.
     folds : ndarray of shape (n_samples,)
         Fold of each sample.
-    n_rounds, eta : int, float
+    n_rounds, eta, max_average_loss
         See :func:`gbmix_sklearn.balance.learn_balance`.
     on_round : callable, default=None
         Told the number of each round, the error of its worst cell and the average error.
@@ -94,6 +94,7 @@ class HeldOutSearch:
         *,
         n_rounds: int,
         eta: float,
+        max_average_loss: float | None = None,
         on_round: Callable[[int, float, float], None] | None = None,
     ):
         self.X = X
@@ -101,6 +102,7 @@ class HeldOutSearch:
         self.folds = folds
         self.n_rounds = n_rounds
         self.eta = eta
+        self.max_average_loss = max_average_loss
         self.on_round = on_round
         self._seen = folds[:, None] != np.unique(folds)  # by each fit
         self._counts = np.stack(
@@ -151,11 +153,12 @@ class HeldOutSearch:
             start_shares(self.cells),
             n_rounds=self.n_rounds,
             eta=self.eta,
+            max_average_loss=self.max_average_loss,
             on_best=keep,
             on_round=self.on_round,
         )
         row = balance.rounds.iloc[balance.best_round]
-        kept = kept[:, 0] if kept.shape[1] == 1 else kept
+        kept = kept.ravel() if fits.n_rows == 1 else kept
         found = Candidate(
             C, _anchor_of(fits), balance.weights, row["worst"], row["average"], kept, balance.rounds
         )
@@ -167,7 +170,9 @@ class HeldOutSearch:
         fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), chosen.anchor)
         weights = (chosen.shares / np.maximum(self.cells.counts, 1))[self.cells.codes]
         fitted = fits.fit(weights[:, None], chosen.C)
-        offsets = cross_fitted_offsets(chosen.scores, self.cells, self.folds).offsets
+        offsets = cross_fitted_offsets(
+            chosen.scores, self.cells, self.folds, max_average_loss=self.max_average_loss
+        ).offsets
         if fits.n_rows == 1:
             offsets = offsets[1:] - offsets[:1]
         return fitted.coef[0], fitted.intercept[0] + offsets

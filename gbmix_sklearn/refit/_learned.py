@@ -13,6 +13,7 @@ from ..groups import Cells
 from ._anchored import anchor_of
 from ._held_out import HeldOutSearch, deal_out
 from ._linear import set_weights, with_absent_classes
+from ._recipe import LearnedRecipe
 from ._scaling import scaling_of
 
 __all__ = ["LearnedHead", "learned_head"]
@@ -54,8 +55,7 @@ def learned_head(
     trained: LogisticRegression | None = None,
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
     folds: np.ndarray | None = None,
-    n_rounds: int = 8,
-    eta: float = 2.0,
+    recipe: LearnedRecipe = LearnedRecipe(),  # noqa: B008 - it is frozen
     rng: np.random.Generator,
     on_round: Callable[[int, float, float], None] | None = None,
 ) -> LearnedHead:
@@ -78,8 +78,8 @@ def learned_head(
         What standardises the embeddings; None takes it from `z`.
     folds : ndarray of shape (n_samples,), dtype int, default=None
         Fold of each sample; None deals each cell out at random.
-    n_rounds, eta : int, float
-        See :func:`gbmix_sklearn.balance.learn_balance`.
+    recipe : LearnedRecipe
+        What the rounds do.
     rng : numpy.random.Generator
         Deals the samples out.
     on_round : callable, default=None
@@ -96,8 +96,9 @@ def learned_head(
         X,
         _of_classes(cells, present),
         deal_out(cells.codes, rng) if folds is None else folds,
-        n_rounds=n_rounds,
-        eta=eta,
+        n_rounds=recipe.n_rounds,
+        eta=recipe.eta,
+        max_average_loss=recipe.max_average_loss,
         on_round=on_round,
     )
     best = search.best(None)

@@ -12,7 +12,15 @@ from sklearn.utils.fixes import parse_version
 
 from ._anchored import fit_anchored
 
-__all__ = ["ANCHORED_C", "DFR_C", "RECIPES", "Recipe", "find_recipe", "scaled_by_training"]
+__all__ = [
+    "ANCHORED_C",
+    "DFR_C",
+    "RECIPES",
+    "LearnedRecipe",
+    "Recipe",
+    "find_recipe",
+    "scaled_by_training",
+]
 
 #: the grid of the paper's code, in the order in which ties are decided
 DFR_C = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
@@ -106,27 +114,76 @@ class Recipe:
         return model.fit(X, y)
 
 
-#: The recipes that ``refit`` knows by name: held near the trained layer, which
-#: ``benchmarks/networks.py`` decided; that of DFR's authors; and that with the intercept and the
-#: scaler that ``benchmarks/refit.py`` decided.
-RECIPES = {
+@dataclass(frozen=True)
+class LearnedRecipe:
+    """One logistic regression on all samples, its cells weighted by errors on held-out folds.
+
+    The same errors choose the strength of the penalty, and whether it pulls towards the layer as it
+    was trained or towards zero; and they move the intercept where that helps.
+
+    Parameters
+    ----------
+    n_rounds : int, default=8
+        Times that the weights are judged, for each penalty.
+    eta : float, default=2.0
+        How fast the weights move: they are multiplied by ``exp(eta * (error - mean error))``.
+    max_average_loss : float, default=None
+        How much average accuracy on held-out samples, from 0 to 1, may be given up for the worst
+        cell, against cells that weigh alike.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+
+    See Also
+    --------
+    MinimaxClassifier : The same for any classifier with sample weights.
+
+    Examples
+    --------
+    >>> from gbmix_sklearn.refit import LearnedRecipe
+    >>> LearnedRecipe(n_rounds=4)
+    LearnedRecipe(n_rounds=4, eta=2.0, max_average_loss=None)
+    """
+
+    n_rounds: int = 8
+    eta: float = 2.0
+    max_average_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_rounds < 1:
+            raise ValueError(f"n_rounds must be at least 1, got {self.n_rounds!r}")
+        if not self.eta >= 0:
+            raise ValueError(f"eta must be at least 0, got {self.eta!r}")
+        if self.max_average_loss is not None and not 0 <= self.max_average_loss <= 1:
+            raise ValueError(
+                f"max_average_loss must be None or from 0 to 1, got {self.max_average_loss!r}"
+            )
+
+
+#: The recipes that ``refit`` knows by name: a balance learned from held-out errors; held near the
+#: trained layer, which ``benchmarks/networks.py`` decided; that of DFR's authors; and that with the
+#: intercept and the scaler that ``benchmarks/refit.py`` decided.
+RECIPES: dict[str, Recipe | LearnedRecipe] = {
+    "learned": LearnedRecipe(),
     "anchored": Recipe(penalty="anchored"),
     "logistic": Recipe(),
     "dfr": Recipe(scaler="train", intercept_scaling=1.0),
 }
 
 
-def find_recipe(refit: Any) -> Recipe | None:
+def find_recipe(refit: Any) -> Recipe | LearnedRecipe | None:
     """Return the recipe that `refit` is or names; None where it is something else."""
     if isinstance(refit, str):
         return RECIPES.get(refit)
-    return refit if isinstance(refit, Recipe) else None
+    return refit if isinstance(refit, Recipe | LearnedRecipe) else None
 
 
 def scaled_by_training(refit: Any) -> bool:
     """Whether a refit wants the scale of the embeddings that the network was trained on."""
     recipe = find_recipe(refit)
-    return recipe is not None and recipe.scaler == "train"
+    return isinstance(recipe, Recipe) and recipe.scaler == "train"
 
 
 def _l1_logistic(c: float, intercept_scaling: float) -> LogisticRegression:

@@ -6,7 +6,9 @@ from ._inputs import ArrayInputs, Inputs, Loaded, as_tensor
 from ._net import GroupNet
 from ._network import Network, embed_in_batches, hidden_layers
 from ._progress import Progress
+from ._scaling import InputScaling
 from ._source import EvaluationSource, Sampler, TrainingSource
+from ._step_size import Steps, largest_eigenvalue, steps_for_features, steps_for_network
 
 __all__ = [
     "ArrayInputs",
@@ -14,14 +16,19 @@ __all__ = [
     "EvaluationSource",
     "GroupNet",
     "ImageInputs",
+    "InputScaling",
     "Inputs",
     "Loaded",
     "Network",
     "Progress",
     "Sampler",
+    "Steps",
     "TrainingSource",
     "as_tensor",
     "embed_in_batches",
     "fingerprint",
     "hidden_layers",
+    "largest_eigenvalue",
+    "steps_for_features",
+    "steps_for_network",
 ]

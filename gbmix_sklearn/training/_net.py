@@ -16,6 +16,7 @@ from skorch.callbacks import Callback, EpochTimer
 from torch.nn import functional as F
 
 from .._device import forward_what_fits, is_out_of_memory, largest_that_fits
+from ..balance import shrink
 from ..exceptions import NonFiniteLossError, NonFiniteLossWarning, OutOfMemoryError
 from ._interrupts import deferred_interrupt
 from ._progress import with_steps_shown
@@ -305,15 +306,21 @@ class GroupNet(NeuralNet):
         # as an event it is skipped by skorch's loggers, most of which take numbers only
         record("event_cell_accuracy", (hits / np.where(present, source.counts, np.nan)).tolist())
         record("worst_group_accuracy", float(accuracy.min()))
+        errors = shrink(source.counts - hits, source.samples)
+        self.worst_score_ = 1 - float(np.nanmax(errors))
         record("robust_gap", float(accuracy.max() - accuracy.min()))
         record("mean_group_accuracy", float(accuracy.mean()))
         record("average_accuracy", float(hits.sum() / len(source)))
 
     def _keep_if_best(self, validated: bool) -> None:
-        """Keep the weights if this epoch is the best; without validation, the last one is."""
+        """Keep the weights if this epoch is the best; without validation, the last one is.
+
+        The best has the best worst cell, small ones drawn towards their class: a cell of two
+        samples chooses nothing.
+        """
         last = self.history[-1]
         score = (
-            (last["worst_group_accuracy"], last["mean_group_accuracy"])
+            (self.worst_score_, last["mean_group_accuracy"])
             if validated
             else (float(len(self.history)), 0.0)
         )

@@ -54,6 +54,14 @@ class Network(nn.Module):
         blocks = [f"embedding.{name}" for name in _block_ends(self.embedding)]
         return (*blocks[:2], "embedding")
 
+    @property
+    def head_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and bias of the head, on the CPU."""
+        return (
+            self.head.weight.detach().float().cpu().numpy(),
+            self.head.bias.detach().float().cpu().numpy(),
+        )
+
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings of shape (batch, n_features)."""
         return x if self.embedding is None else self.embedding(x).flatten(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ __all__ = ["Steps", "largest_eigenvalue", "steps_for_features", "steps_for_netwo
 _ROWS, _ITERATIONS = 4096, 20
 #: weight decay of a linear layer for each standardised feature and each mean loss
 _DECAY_PER_FEATURE = 2e-4
-_DECAY = 1e-4
 
 
 class Steps(NamedTuple):
@@ -35,7 +34,7 @@ class Steps(NamedTuple):
     weight_decay: float
 
 
-def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray, rng: np.random.Generator) -> float:
+def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray) -> float:
     """Estimate the largest eigenvalue of the second moment of features, by power iteration.
 
     Parameters
@@ -43,9 +42,7 @@ def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray, rng: np.random.Gen
     inputs : ArrayInputs
         A matrix.
     rows : ndarray of int
-        The rows that count, of which some thousand are taken at random.
-    rng : numpy.random.Generator
-        Draws them.
+        The rows that count, of which some thousand are taken at even distances.
 
     Returns
     -------
@@ -53,7 +50,7 @@ def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray, rng: np.random.Gen
         From below, by a per cent or so. For standardised features between 1 and their number.
     """
     if len(rows) > _ROWS:
-        rows = np.sort(rng.choice(rows, _ROWS, replace=False))
+        rows = rows[np.linspace(0, len(rows) - 1, _ROWS).astype(np.int64)]
     x = torch.cat(list(inputs.chunks(rows)))
     # the vector of all samples that agree best is close already: start from the longest row
     vector: Tensor = x[x.square().sum(1).argmax()]
@@ -103,7 +100,9 @@ def steps_for_features(
     return Steps(lr, loss_scale * decay if optimizer == "adam" else 1e-2)
 
 
-def steps_for_network(optimizer: str, loss_scale: float, pretrained: bool) -> Steps:
+def steps_for_network(
+    optimizer: str, loss_scale: float, weight_decay: float, backbone: Any
+) -> Steps:
     """Steps for a network that is trained on what it makes of raw inputs.
 
     Parameters
@@ -112,13 +111,15 @@ def steps_for_network(optimizer: str, loss_scale: float, pretrained: bool) -> St
         What takes them.
     loss_scale : float
         How many mean losses the loss is the sum of.
-    pretrained : bool
-        Whether its weights are worth keeping near.
+    weight_decay : float
+        What the method has by default.
+    backbone : str or Module
+        The name of a model of timm's has weights that are worth keeping near.
 
     Returns
     -------
     Steps
     """
     if optimizer == "sgd":
-        return Steps(0.01 / loss_scale, _DECAY)
-    return Steps(1e-4 if pretrained else 1e-3, _DECAY if optimizer == "adam" else 1e-2)
+        return Steps(0.01 / loss_scale, weight_decay)
+    return Steps(1e-4 if isinstance(backbone, str) else 1e-3, weight_decay)
