@@ -12,6 +12,7 @@ import gbmix_sklearn
 SECTIONS = {
     "estimators": "Classifiers",
     "criteria": "Criteria for PyTorch loops",
+    "balance": "For any classifier of scikit-learn",
     "refit": "Refit of the last layer",
     "backbones": "Embedding",
     "metrics": "Metrics and scorers",
@@ -41,6 +42,13 @@ FROM_MODULES = {
         "RepeatedSampler",
         "ShuffledSampler",
         "SubsampledSampler",
+    ],
+    "balance": [
+        "choose_offsets",
+        "cross_fitted_offsets",
+        "learn_balance",
+        "shrunken_errors",
+        "start_shares",
     ],
     "groups": ["Cells", "make_cells", "encode_attribute"],
 }

@@ -71,6 +71,7 @@ _PUBLIC = {
     "GroupAccuracyDisplay": "plotting",
     "TradeoffDisplay": "plotting",
     "TrainingDisplay": "plotting",
+    "BalanceDisplay": "plotting",
     "AblationDisplay": "plotting",
     # reports
     "GroupAudit": "report",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length
+from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -554,6 +554,7 @@ def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarra
     if not len(y):
         raise ValueError("X has 0 samples: there is nothing to fit")
     encode_target(y)  # says which label is missing
+    assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:

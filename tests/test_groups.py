@@ -14,8 +14,10 @@ from gbmix_sklearn.groups import (
     check_group_columns,
     encode_attribute,
     encode_target,
+    encode_together,
     make_cells,
     take_groups,
+    training_cells,
 )
 
 KINDS = {
@@ -223,6 +225,45 @@ def test_columns_of_a_frame_are_taken_as_groups():
         take_groups(X.to_numpy(), None, "sex")
     with pytest.raises(GroupsError, match="no column"):
         check_group_columns([])
+
+
+def test_two_sets_of_samples_have_the_same_codes():
+    one = pd.DataFrame({"sex": ["f", "m"], "age": [60, 30]})
+    other = pd.DataFrame({"age": [30, 90, 60], "sex": ["m", "m", "f"]})
+    first, second = encode_together(one, other)
+    assert first.values.equals(second.values)
+    assert first.values.columns.tolist() == ["sex", "age"]
+    assert second.codes.tolist() == [first.codes[1], 2, first.codes[0]]
+    with pytest.raises(GroupsError, match="groups_val has 1 missing"):
+        encode_together([1, 2], [None])
+    with pytest.raises(GroupsError, match=r"groups_val has 2 entries for 3"):
+        encode_together([1, 2], [1, 2], 3)
+    with pytest.raises(GroupsError, match=r"groups_val has 2 column\(s\) and groups has 1"):
+        encode_together([1, 2], [[1, 2]])
+
+
+def test_further_samples_have_the_cells_that_there_are():
+    cells = make_cells([0, 0, 1, 1], [5, 6, 5, 6])
+    both = cells.followed_by(cells.take(np.array([3, 0])))
+    assert both.codes.tolist() == [0, 1, 2, 3, 3, 0]
+    assert both.counts.tolist() == [2, 1, 1, 2]
+    assert both.labels == cells.labels
+
+
+@pytest.mark.parametrize(
+    ("y", "groups", "match"),
+    [
+        (None, [0, 1], "Name requires y"),
+        ([], [], "0 samples"),
+        ([0, 0], [0, 1], "one class"),
+        ([0.0, np.inf], [0, 1], "y contains infinity"),
+        ([0, 1], [0, 1], "one class only"),
+        ([0, 1, 2], [0, 1, 2], "inconsistent"),
+    ],
+)
+def test_what_a_meta_estimator_cannot_be_fitted_with_is_refused(y, groups, match):
+    with pytest.raises(ValueError, match=match):
+        training_cells(np.zeros((0 if y == [] else 2, 1)), y, groups, name="Name")
 
 
 def test_errors_have_the_packages_base():

@@ -28,6 +28,7 @@ def modules_after(code):
         "from gbmix_sklearn import worst_group_accuracy_scorer, make_group_scorer\n"
         "from gbmix_sklearn import SubgroupStratifiedKFold, subgroup_train_test_split\n"
         "from gbmix_sklearn import GBMixError, MissingGroupsWarning\n"
+        "from gbmix_sklearn import GroupThresholdClassifier, MinimaxClassifier\n"
         "group_report([0, 1], [0, 1], groups=[0, 1])",
     ],
     ids=["the package", "metrics, scorers, splitting and errors"],

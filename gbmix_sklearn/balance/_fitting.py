@@ -68,7 +68,8 @@ def fitted_copy(
     They are named as with metadata routing off, which needs no requests of anybody.
     """
     copy = clone(estimator)
-    copy.set_params(**seeds)
+    if seeds:
+        copy.set_params(**seeds)
     with sklearn.config_context(enable_metadata_routing=False):
         return copy.fit(X, y, **{name: value for name, value in extra.items() if value is not None})
 

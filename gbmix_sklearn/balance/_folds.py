@@ -63,6 +63,10 @@ def held_out_splits(
     with warnings.catch_warnings():
         # a small cell is told of once, in its own words
         warnings.simplefilter("ignore", SmallCellWarning)
+        # scikit-learn's splitters that have no use for groups
+        warnings.filterwarnings("ignore", "The groups parameter is ignored")
+        # and those that stratify by class, of tiny classes
+        warnings.filterwarnings("ignore", "The least populated class")
         splits = list(cv.split(X, y, groups, **together))
     splits = [(_as_indices(train), _as_indices(test)) for train, test in splits]
     if not sum(len(test) for _, test in splits):

@@ -229,7 +229,7 @@ def cross_fitted_offsets(
     """Choose offsets, unless those chosen on some folds do not help the others.
 
     They help if the worst cell of all folds, each with the offsets that the other folds choose, is
-    better than without by more than a standard error of the difference.
+    better than without by more than the standard error of the latter.
 
     Parameters
     ----------
@@ -241,6 +241,10 @@ def cross_fitted_offsets(
     Returns
     -------
     ChosenOffsets
+
+    See Also
+    --------
+    choose_offsets : The choice alone.
     """
     none = np.zeros(len(cells.classes))
     choose = partial(choose_offsets, max_average_loss=max_average_loss, prior_samples=prior_samples)
@@ -255,10 +259,8 @@ def cross_fitted_offsets(
         1 - float(np.nanmax(shrunken_errors(crossed != cells.y, cells, prior_samples))),
         float(np.mean(crossed == cells.y)),
     )
-    of_worst = cells.members(int(np.nanargmax(errors)))
-    truth = cells.y[of_worst]
-    change = (crossed[of_worst] == truth).astype(float) - (without[of_worst] == truth)
-    noise = float(change.std() / np.sqrt(len(change)))
+    samples = cells.counts[int(np.nanargmax(errors))] + prior_samples
+    noise = float(np.sqrt(before[0] * (1 - before[0]) / samples))
     if after[0] <= before[0] + noise:
         return ChosenOffsets(none, False, before, after)
     return ChosenOffsets(choose(scores, cells), True, before, after)

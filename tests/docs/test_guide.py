@@ -31,7 +31,7 @@ def _as_before(tmp_path, monkeypatch):
         logger.handlers[:] = handlers
 
 
-@pytest.mark.parametrize("page", ["progress", "search"])
+@pytest.mark.parametrize("page", ["balance", "progress", "search"])
 def test_the_examples_run(page):
     run(REPOSITORY / "docs" / "guide" / f"{page}.md")
 

@@ -7,7 +7,7 @@ from ..test_top_level import modules_after
 IMPORT = (
     "import sys\n"
     "from gbmix_sklearn import AblationDisplay, GroupAccuracyDisplay, TradeoffDisplay\n"
-    "from gbmix_sklearn import TrainingDisplay\n"
+    "from gbmix_sklearn import BalanceDisplay, TrainingDisplay\n"
 )
 DRAW = "GroupAccuracyDisplay.from_predictions([0, 1], [0, 1], groups=[0, 1])\n"
 
