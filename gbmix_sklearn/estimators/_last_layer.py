@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from .._log import is_told, tell
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
-from ..model_selection._units import Units, divide_units
+from ..model_selection._units import Units
 from ..refit import (
-    N_FOLDS,
     LearnedRecipe,
+    deal_out,
     find_recipe,
     learned_head,
     linear_head,
@@ -96,7 +96,7 @@ class LastLayer(Parameters, Prediction):
                 reduce(Cells.followed_by, [source.samples for source in sources]),
                 recipe=recipe,
                 trained=trained if unseen else None,
-                folds=_folds(sources, train, units, rng),
+                units=_units_of(sources, train, units),
                 rng=rng,
             )
             return
@@ -108,7 +108,13 @@ class LastLayer(Parameters, Prediction):
             scaling = scaling_of(embed(train))
         z = embed(part)
         self.head_ = self._refit_head(
-            z, part.samples, validation=chosen_on, scaling=scaling, trained=trained, rng=rng
+            z,
+            part.samples,
+            validation=chosen_on,
+            scaling=scaling,
+            trained=trained,
+            units=_units_of([part], train, units),
+            rng=rng,
         )
 
     @staticmethod
@@ -126,7 +132,7 @@ class LastLayer(Parameters, Prediction):
         *,
         recipe: LearnedRecipe,
         trained: LogisticRegression | None,
-        folds: np.ndarray | None,
+        units: np.ndarray | None,
         rng: np.random.Generator,
     ) -> LogisticRegression:
         """Fit the last layer on samples weighted as held-out errors ask for."""
@@ -137,8 +143,9 @@ class LastLayer(Parameters, Prediction):
                 line = f"refit  round {number + 1}  worst group {1 - worst:.3f}"
                 tell(f"{line}  average {1 - average:.3f}", facts, self.verbose)
 
+        folds = deal_out(cells.codes, rng, units)
         found = learned_head(
-            z, cells, recipe=recipe, trained=trained, folds=folds, rng=rng, on_round=tell_round
+            z, cells, recipe=recipe, trained=trained, folds=folds, on_round=tell_round
         )
         self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
         self.refit_history_ = found.rounds
@@ -152,6 +159,7 @@ class LastLayer(Parameters, Prediction):
         validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
         scaling: tuple[np.ndarray, np.ndarray] | None,
         trained: LogisticRegression,
+        units: np.ndarray | None,
         rng: np.random.Generator,
     ) -> Any:
         """Fit the last layer anew.
@@ -168,6 +176,8 @@ class LastLayer(Parameters, Prediction):
             Of the embeddings that were trained on, where a recipe wants it.
         trained : LogisticRegression
             The layer as it was trained.
+        units : ndarray of shape (n_samples,) or None
+            Which samples belong together.
         rng : numpy.random.Generator
             Draws samples.
         """
@@ -181,27 +191,18 @@ class LastLayer(Parameters, Prediction):
             scaling=scaling,
             trained=trained,
             n_draws=10 if self._refit_source == "train" else None,  # as DFR's authors do
+            units=units,
             rng=rng,
         )
 
 
-def _folds(
-    sources: list[EvaluationSource],
-    train: EvaluationSource,
-    units: Units | None,
-    rng: np.random.Generator,
+def _units_of(
+    sources: list[EvaluationSource], train: EvaluationSource, units: Units | None
 ) -> np.ndarray | None:
-    """Deal out samples that belong together; None leaves it to chance."""
+    """The units of samples that were given to fit; validation data of their own have none."""
     if units is None:
         return None
-    codes: list[np.ndarray] = []
-    first = len(units)
-    for source in sources:
-        if source.inputs is train.inputs:
-            codes.append(units.codes[source.rows])
-        else:  # data of their own, of which each sample is alone
-            codes.append(first + np.arange(len(source)))
-            first += len(source)
-    cells = np.concatenate([source.samples.codes for source in sources])
-    dense = np.unique(np.concatenate(codes), return_inverse=True)[1]
-    return divide_units(cells, dense, [1 / N_FOLDS] * N_FOLDS, rng)
+    ours = [units.codes[source.rows] for source in sources if source.inputs is train.inputs]
+    if not ours:
+        return None
+    return np.unique(np.concatenate(ours), return_inverse=True)[1]

@@ -2,7 +2,7 @@
 
 from ._afr import afr_head
 from ._balanced import check_refit_classes, refit_head
-from ._held_out import N_FOLDS
+from ._held_out import deal_out
 from ._learned import LearnedHead, learned_head
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
 from ._meta import LastLayerRefit
@@ -11,13 +11,13 @@ from ._scaling import scaling_of
 
 __all__ = [
     "LastLayerRefit",
-    "N_FOLDS",
     "LearnedHead",
     "LearnedRecipe",
     "RECIPES",
     "Recipe",
     "afr_head",
     "check_refit_classes",
+    "deal_out",
     "find_recipe",
     "learned_head",
     "linear_decision",

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ..balance import shrunken_errors
 from ..groups import Attribute, Cells, too_small
+from ..model_selection._units import divide_units
 from ._anchored import anchor_of
 from ._linear import linear_predict, set_weights, with_absent_classes
 from ._recipe import LearnedRecipe, Recipe, find_recipe
@@ -55,6 +56,7 @@ def refit_head(
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
     trained: LogisticRegression | None = None,
     n_draws: int | None = None,
+    units: np.ndarray | None = None,
     rng: np.random.Generator,
 ) -> Any:
     """Fit a linear classifier on balanced draws of embeddings.
@@ -83,6 +85,8 @@ def refit_head(
         The last layer as it was trained, which the recipe "anchored" stays near.
     n_draws : int, default=None
         Balanced draws to average; None is what the recipe says, 20 for a classifier.
+    units : ndarray of shape (n_samples,), default=None
+        Samples of equal numbers are in the same half.
     rng : numpy.random.Generator
         Draws the samples.
 
@@ -138,7 +142,7 @@ def refit_head(
     if recipe is not None:
         pool = everyone
         if validation is None:
-            pool, other = halves(cells, rng)
+            pool, other = halves(cells, rng, units)
             validation = (z[other], y[other], cells[other])
         z_val = (validation[0] - mean) / scale
         samples = draw_from(pool)  # one for all, so that C is all they differ in
@@ -183,8 +187,13 @@ def _balanced_draw(pool: np.ndarray, cells: np.ndarray, rng: np.random.Generator
     return order[place < size]
 
 
-def halves(cells: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves of each cell; a cell of one sample is in both."""
+def halves(
+    cells: np.ndarray, rng: np.random.Generator, units: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of each cell; a cell of one sample is in both, unless units stay together."""
+    if units is not None:
+        half = divide_units(cells, units, [0.5, 0.5], rng)
+        return np.flatnonzero(half == 0), np.flatnonzero(half == 1)
     shuffled = rng.permutation(len(cells))
     order = shuffled[np.argsort(cells[shuffled], kind="stable")]
     _, start, counts = np.unique(cells[order], return_index=True, return_counts=True)

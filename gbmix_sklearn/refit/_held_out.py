@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..balance import cross_fitted_offsets, learn_balance, start_shares
 from ..groups import Cells
+from ..model_selection._units import divide_units
 from ._logistic import LogisticFits, Weights, predict_codes
 
 __all__ = ["N_FOLDS", "Candidate", "HeldOutSearch", "deal_out"]
@@ -61,8 +62,28 @@ class Candidate:
         return self.worst + _AVERAGE * self.average
 
 
-def deal_out(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fold of each sample, each cell dealt out at random."""
+def deal_out(
+    codes: np.ndarray, rng: np.random.Generator, units: np.ndarray | None = None
+) -> np.ndarray:
+    """Deal the samples of each cell out to folds.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,)
+        Cell of each sample.
+    rng : numpy.random.Generator
+        Source of the randomness.
+    units : ndarray of shape (n_known,), default=None
+        Units of the first samples, which stay together; each of the others is alone.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype int64
+        Fold of each sample.
+    """
+    if units is not None:
+        alone = units.max() + 1 + np.arange(len(codes) - len(units))
+        return divide_units(codes, np.r_[units, alone], [1 / N_FOLDS] * N_FOLDS, rng)
     order = np.lexsort((rng.random(len(codes)), codes))
     folds = np.empty(len(codes), dtype=np.int64)
     folds[order] = np.arange(len(codes)) % N_FOLDS

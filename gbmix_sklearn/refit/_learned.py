@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ..groups import Cells
 from ._anchored import anchor_of
-from ._held_out import HeldOutSearch, deal_out
+from ._held_out import HeldOutSearch
 from ._linear import set_weights, with_absent_classes
 from ._recipe import LearnedRecipe
 from ._scaling import scaling_of
@@ -54,9 +54,8 @@ def learned_head(
     *,
     trained: LogisticRegression | None = None,
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
-    folds: np.ndarray | None = None,
+    folds: np.ndarray,
     recipe: LearnedRecipe = LearnedRecipe(),  # noqa: B008 - it is frozen
-    rng: np.random.Generator,
     on_round: Callable[[int, float, float], None] | None = None,
 ) -> LearnedHead:
     """Fit the last layer on all samples, weighted as the errors on held-out folds ask for.
@@ -76,12 +75,10 @@ def learned_head(
         The layer as it was trained, on other samples, which the new one may be held near.
     scaling : tuple of (mean, scale), default=None
         What standardises the embeddings; None takes it from `z`.
-    folds : ndarray of shape (n_samples,), dtype int, default=None
-        Fold of each sample; None deals each cell out at random.
+    folds : ndarray of shape (n_samples,), dtype int
+        Fold of each sample, see :func:`deal_out`.
     recipe : LearnedRecipe
         What the rounds do.
-    rng : numpy.random.Generator
-        Deals the samples out.
     on_round : callable, default=None
         Told the number of each round, the error of its worst cell and the average error.
 
@@ -95,7 +92,7 @@ def learned_head(
     search = HeldOutSearch(
         X,
         _of_classes(cells, present),
-        deal_out(cells.codes, rng) if folds is None else folds,
+        folds,
         n_rounds=recipe.n_rounds,
         eta=recipe.eta,
         max_average_loss=recipe.max_average_loss,

@@ -36,16 +36,19 @@ from ..groups import (
     training_cells,
     validation_codes,
 )
+from ..model_selection._units import Units, encode_units
 from ._balanced import refit_head
+from ._held_out import deal_out
+from ._learned import learned_head
 from ._linear import head_probabilities, linear_decision, linear_predict
-from ._recipe import RECIPES, Recipe
+from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe
 
 __all__ = ["LastLayerRefit"]
 
 
 def _knows_probabilities(estimator: LastLayerRefit) -> bool:
     head = getattr(estimator, "head_", estimator.recipe)
-    return isinstance(head, str | Recipe) or hasattr(head, "predict_proba")
+    return isinstance(head, str | Recipe | LearnedRecipe) or hasattr(head, "predict_proba")
 
 
 class LastLayerRefit(
@@ -54,8 +57,9 @@ class LastLayerRefit(
     """Replace the last layer of a fitted classifier by one fitted on group-balanced data.
 
     The classifier is left as it is: its embeddings of held-out data are computed, and a linear
-    classifier is fitted on group-balanced draws of them (deep feature reweighting). It may know
-    other classes than these data have.
+    classifier is fitted on them, the cells (class x attribute) weighted by what errors on held-out
+    folds say, or on group-balanced draws (deep feature reweighting). It may know other classes than
+    these data have.
 
     Parameters
     ----------
@@ -66,12 +70,13 @@ class LastLayerRefit(
     embed : callable, default=None
         Maps X to an array of shape (n_samples, n_embedding), for every other classifier, such as
         ``lambda X: numpy.tanh(X @ mlp.coefs_[0] + mlp.intercepts_[0])``.
-    recipe : {"anchored", "logistic", "dfr"}, Recipe or linear classifier, default="anchored"
-        Logistic regression that is held near the layer it replaces, where that is one itself and
-        `embed` is None, else near zero ("anchored"); L1-penalised logistic regression with the
-        intercept and scaler of our choice ("logistic") or as published ("dfr"; there are no
-        training data here, whose scale it would take); or a linear classifier of scikit-learn,
-        fitted as it is.
+    recipe : str, Recipe, LearnedRecipe or linear classifier, default="learned"
+        Logistic regression on all samples, its cells weighted as errors on held-out folds ask for,
+        and held near zero or near the layer that it replaces, where that is one itself and `embed`
+        is None: whichever these errors prefer ("learned"). Or on balanced draws: held near that
+        layer ("anchored"); L1-penalised with the intercept and scaler of our choice ("logistic") or
+        as published ("dfr"; there are no training data here, whose scale it would take); or a
+        linear classifier of scikit-learn, fitted as it is.
     group_columns : str or list of str, default=None
         Columns of a DataFrame X that hold the sensitive attributes. Those that `estimator` was not
         fitted with are taken out for it; they may be absent when predicting.
@@ -86,6 +91,10 @@ class LastLayerRefit(
         The new last layer, a linear classifier on the embeddings.
     group_table_ : DataFrame
         Count and share of each cell in the data of the refit.
+    cell_weights_ : Series
+        Share of each cell in the loss, where the balance was learned.
+    refit_history_ : DataFrame
+        The rounds in which it was learned: errors and weights of the cells.
     n_features_in_ : int
         Features that `estimator` has seen, where it knows.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -118,12 +127,12 @@ class LastLayerRefit(
     """
 
     # routes groups to fit without asking the user to request them
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "keep_together": True}
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",
         "embed": [callable, None],
-        "recipe": [StrOptions(set(RECIPES)), Recipe, HasMethods("fit")],
+        "recipe": [StrOptions(set(RECIPES)), Recipe, LearnedRecipe, HasMethods("fit")],
         "group_columns": "no_validation",
         "random_state": ["random_state"],
     }
@@ -133,7 +142,7 @@ class LastLayerRefit(
         estimator: Any,
         *,
         embed: Callable[[Any], np.ndarray] | None = None,
-        recipe: Any = "anchored",
+        recipe: Any = "learned",
         group_columns: Any = None,
         random_state: Any = None,
     ):
@@ -202,6 +211,7 @@ class LastLayerRefit(
         y: Any,
         groups: Any = None,
         *,
+        keep_together: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         groups_val: Any = None,
@@ -216,8 +226,12 @@ class LastLayerRefit(
             Class labels of any kind.
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
             The sensitive attribute, as for the classifiers; needed unless `group_columns` is set.
+        keep_together : array-like of shape (n_samples,), default=None
+            Samples of equal values, such as the photographs of a person, are never on two sides of
+            a split.
         X_val, y_val : array-like, default=None
-            Data that choose C; None takes one half of each cell of X for that, the other to fit.
+            More held-out data. A learned balance takes them as it takes X; with balanced draws they
+            choose C, for which None takes one half of each cell of X, and the other to fit.
         groups_val : array-like, default=None
             Their sensitive attribute. Without it the worst class chooses.
 
@@ -243,29 +257,52 @@ class LastLayerRefit(
         groups = require_groups(X, groups, self.group_columns, name=name)
         classes, cells = training_cells(X, y, groups, name=name)
         validation = self._check_validation(X_val, y_val, groups_val, classes)
+        units = None
+        if keep_together is not None:
+            units = encode_units(keep_together, len(cells.y), beside=(X, y))
         self.classes_ = classes
         self.group_table_ = cells.table
-        chosen_on = None
-        if validation is not None:
-            chosen_on = (self._embed(X_val), validation.y, validation.codes)
+        for attribute in ("cell_weights_", "refit_history_"):  # of an earlier fit
+            self.__dict__.pop(attribute, None)
         z = self._embed(X)
-        self.head_ = refit_head(
-            z,
-            cells.y,
-            cells.codes,
-            self.classes_,
-            estimator=self.recipe,
-            validation=chosen_on,
-            trained=self._trained_layer(z.shape[1]),
-            rng=self._generator(),
-        )
+        others = None if validation is None else (self._embed(X_val), validation)
+        recipe = find_recipe(self.recipe)
+        if isinstance(recipe, LearnedRecipe):
+            if others is not None:
+                z, cells = np.concatenate([z, others[0]]), cells.followed_by(others[1])
+            self.head_ = self._learn(z, cells, recipe, units)
+        else:
+            self.head_ = refit_head(
+                z,
+                cells.y,
+                cells.codes,
+                self.classes_,
+                estimator=self.recipe,
+                validation=others and (others[0], others[1].y, others[1].codes),
+                trained=self._trained_layer(z.shape[1]),
+                units=None if units is None else units.codes,
+                rng=self._generator(),
+            )
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
+    def _learn(
+        self, z: np.ndarray, cells: Cells, recipe: LearnedRecipe, units: Units | None
+    ) -> LogisticRegression:
+        rng = self._generator()
+        folds = deal_out(cells.codes, rng, None if units is None else units.codes)
+        trained = self._trained_layer(z.shape[1])
+        found = learned_head(z, cells, recipe=recipe, trained=trained, folds=folds)
+        self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
+        self.refit_history_ = found.rounds
+        return found.head
+
     def _check_parameters(self) -> None:
-        if not isinstance(self.recipe, str | Recipe) and not is_classifier(self.recipe):
+        if not isinstance(self.recipe, str | Recipe | LearnedRecipe) and not is_classifier(
+            self.recipe
+        ):
             raise TypeError(
-                f"recipe must be {', '.join(map(repr, RECIPES))}, a Recipe or a linear "
+                f"recipe must be {', '.join(map(repr, RECIPES))}, a recipe of your own or a linear "
                 f"scikit-learn classifier, such as RidgeClassifier(), got {self.recipe!r}"
             )
         self._way_to_embeddings()
