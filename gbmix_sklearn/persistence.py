@@ -31,7 +31,7 @@ from ._device import resolve_device
 from ._files import replace_file
 from .criteria import CrossEntropyCriterion
 from .exceptions import GBMixError
-from .refit import Recipe, set_weights
+from .refit import LearnedRecipe, Recipe, set_weights
 
 __all__ = ["load_model", "save_model"]
 
@@ -109,6 +109,7 @@ def save_model(estimator: Any, path: Any) -> None:
         "n_hidden_inputs": estimator._n_hidden_inputs,
         "n_embedding": head.coef_.shape[1],
         "best_epoch": estimator.best_epoch_,
+        "steps": {"lr": estimator.lr_, "weight_decay": estimator.weight_decay_},
         "own_results": {n: _scalar(getattr(estimator, n)) for n in estimator._own_results},
         "history": estimator.history_.to_dict("list"),
         "epochs": list(estimator.net_.history),
@@ -210,6 +211,9 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
         {"count": groups["count"], "share": groups["share"]}, index=index
     )
     estimator.best_epoch_ = content["best_epoch"]
+    # models that were saved before these were found have them as parameters
+    steps = content.get("steps", content["parameters"])
+    estimator.lr_, estimator.weight_decay_ = steps["lr"], steps["weight_decay"]
     for name in estimator._own_results:
         setattr(estimator, name, content["own_results"][name])
     estimator.history_ = pd.DataFrame(content["history"])
@@ -301,6 +305,8 @@ def _to_json(name: str, value: Any) -> Any:
         return os.fspath(value)
     if isinstance(value, Recipe):
         return {"recipe": asdict(value)}
+    if isinstance(value, LearnedRecipe):
+        return {"learned_recipe": asdict(value)}
     if isinstance(value, sklearn.base.BaseEstimator):
         if getattr(sklearn.linear_model, type(value).__name__, None) is not type(value):
             raise TypeError(f"{name}={value!r} cannot be saved; pickle the classifier instead")
@@ -317,6 +323,8 @@ def _to_json(name: str, value: Any) -> Any:
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "recipe" in value:
         return Recipe(**{name: _from_json(part) for name, part in value["recipe"].items()})
+    if isinstance(value, dict) and "learned_recipe" in value:
+        return LearnedRecipe(**value["learned_recipe"])
     if isinstance(value, dict):
         return getattr(sklearn.linear_model, value["linear_model"])(**value["parameters"])
     return tuple(value) if isinstance(value, list) else value
