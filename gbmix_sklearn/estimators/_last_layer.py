@@ -90,12 +90,15 @@ class LastLayer(Parameters, Prediction):
             if valid is not None and valid is not part and self._knows_groups_of(valid, train):
                 sources.append(valid)
             # the trained layer knows the training part: near it, errors there would say nothing
-            unseen = self._has_layers_before_the_head and part is not train
+            unseen = np.concatenate(
+                [np.full(len(source), source is not train) for source in sources]
+            )
             self.head_ = self._learn_head(
                 np.concatenate([embed(source) for source in sources]),
                 reduce(Cells.followed_by, [source.samples for source in sources]),
                 recipe=recipe,
-                trained=trained if unseen else None,
+                trained=trained if unseen.any() else None,
+                unseen=unseen,
                 units=_units_of(sources, train, units),
                 rng=rng,
             )
@@ -132,6 +135,7 @@ class LastLayer(Parameters, Prediction):
         *,
         recipe: LearnedRecipe,
         trained: LogisticRegression | None,
+        unseen: np.ndarray,
         units: np.ndarray | None,
         rng: np.random.Generator,
     ) -> LogisticRegression:
@@ -145,7 +149,13 @@ class LastLayer(Parameters, Prediction):
 
         folds = deal_out(cells.codes, rng, units)
         found = learned_head(
-            z, cells, recipe=recipe, trained=trained, folds=folds, on_round=tell_round
+            z,
+            cells,
+            trained=trained,
+            unseen=unseen,
+            folds=folds,
+            recipe=recipe,
+            on_round=tell_round,
         )
         self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
         self.refit_history_ = found.rounds

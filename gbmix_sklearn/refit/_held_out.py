@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from ..balance import cross_fitted_offsets, learn_balance, start_shares
+from ..balance import cross_fitted_offsets, learn_balance, shrunken_errors, start_shares
 from ..groups import Cells
 from ..model_selection._units import divide_units
 from ._logistic import LogisticFits, Weights, predict_codes
@@ -34,6 +35,8 @@ class Candidate:
 
     Attributes
     ----------
+    power : int
+        Inverse strength of the penalty times the number of features, as a power of ten.
     C : float
         Inverse strength of the penalty.
     anchor : tuple of (coef, intercept) or None
@@ -42,17 +45,21 @@ class Candidate:
         Share of each cell in the loss.
     worst, average : float
         Held-out error of the worst cell, shrunken, and of all samples.
-    scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        Held-out logits.
+    judged : ndarray of shape (n_judged,), dtype int
+        The samples whose errors count.
+    scores : ndarray of shape (n_judged,) or (n_judged, n_classes)
+        Their held-out logits.
     rounds : DataFrame
         See :class:`gbmix_sklearn.balance.LearnedBalance`.
     """
 
+    power: int
     C: float
     anchor: Anchor | None
     shares: np.ndarray
     worst: float
     average: float
+    judged: np.ndarray
     scores: np.ndarray
     rounds: pd.DataFrame
 
@@ -132,24 +139,50 @@ class HeldOutSearch:
         # a column that is constant does not count as a feature
         self._n_features = max(1, int(np.count_nonzero(X.std(axis=0))))
 
-    def best(self, anchor: Anchor | None) -> Candidate:
-        """Choose the penalty: a power of ten, uphill from the middle."""
-        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), anchor)
+    def from_zero(self) -> Candidate:
+        """Choose a penalty that pulls towards zero: a power of ten, uphill from the middle."""
+        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes))
+        judge = partial(self._judge, fits, np.arange(len(self.X)), start_shares(self.cells))
         tried: dict[int, Candidate] = {}
-        start: Weights | None = None
+        weights: Weights | None = None
         for power in _FIRST:
-            tried[power], start = self._judge(fits, power, start)
+            tried[power], weights = judge(power, self.n_rounds, weights)
         step = 1 if tried[_FIRST[1]].loss < tried[_FIRST[0]].loss else -1
         power = _FIRST[1] if step == 1 else _FIRST[0]
         while _LOWEST <= power + step <= _HIGHEST:
-            tried[power + step], start = self._judge(fits, power + step, start)
+            tried[power + step], weights = judge(power + step, self.n_rounds, weights)
             if tried[power + step].loss >= tried[power].loss:
                 break
             power += step
         return tried[power]
 
+    def near(self, anchor: Anchor, judged: np.ndarray, zero: Candidate) -> Candidate:
+        """Choose a penalty that pulls towards an anchor, beginning where zero has led to.
+
+        Parameters
+        ----------
+        anchor : tuple of (coef, intercept)
+            What the coefficients are held near.
+        judged : ndarray of int
+            The samples whose errors count.
+        zero : Candidate
+            From :meth:`from_zero`: its shares are the first, its penalty is the weakest.
+        """
+        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), anchor)
+        judge = partial(self._judge, fits, judged, zero.shares)
+        n_rounds = max(1, self.n_rounds // 2)
+        strong, weights = judge(zero.power - 1, n_rounds, None)
+        weak, _ = judge(zero.power, n_rounds, weights)
+        return weak if weak.loss < strong.loss else strong
+
     def _judge(
-        self, fits: LogisticFits, power: int, start: Weights | None
+        self,
+        fits: LogisticFits,
+        judged: np.ndarray,
+        shares: np.ndarray,
+        power: int,
+        n_rounds: int,
+        start: Weights | None,
     ) -> tuple[Candidate, Weights]:
         C = 10.0**power / self._n_features
         state = start
@@ -162,7 +195,8 @@ class HeldOutSearch:
             scores = np.empty((len(self.X), fits.n_rows))
             for number, seen in enumerate(self._seen.T):
                 scores[~seen] = state.logits(self.X[~seen], number)
-            return predict_codes(scores) != self.cells.y
+            scores = scores[judged]
+            return predict_codes(scores) != self.cells.y[judged]
 
         def keep(_: int) -> None:
             nonlocal kept
@@ -170,9 +204,9 @@ class HeldOutSearch:
 
         balance = learn_balance(
             held_out_errors,
-            self.cells,
-            start_shares(self.cells),
-            n_rounds=self.n_rounds,
+            self.cells.take(judged),
+            shares,
+            n_rounds=n_rounds,
             eta=self.eta,
             max_average_loss=self.max_average_loss,
             on_best=keep,
@@ -181,10 +215,25 @@ class HeldOutSearch:
         row = balance.rounds.iloc[balance.best_round]
         kept = kept.ravel() if fits.n_rows == 1 else kept
         found = Candidate(
-            C, _anchor_of(fits), balance.weights, row["worst"], row["average"], kept, balance.rounds
+            power,
+            C,
+            _anchor_of(fits),
+            balance.weights,
+            row["worst"],
+            row["average"],
+            judged,
+            kept,
+            balance.rounds,
         )
         assert state is not None
         return found, state
+
+    def worst_of(self, candidate: Candidate, judged: np.ndarray) -> float:
+        """Error of the worst cell among some of the samples that a candidate was judged by."""
+        place = np.searchsorted(candidate.judged, judged)
+        scores = candidate.scores[place].reshape(len(judged), -1)
+        wrong = predict_codes(scores) != self.cells.y[judged]
+        return float(np.nanmax(shrunken_errors(wrong, self.cells.take(judged))))
 
     def final(self, chosen: Candidate) -> tuple[np.ndarray, np.ndarray]:
         """Fit on all samples, and move the intercept where held-out errors ask for it."""
@@ -192,7 +241,10 @@ class HeldOutSearch:
         weights = (chosen.shares / np.maximum(self.cells.counts, 1))[self.cells.codes]
         fitted = fits.fit(weights[:, None], chosen.C)
         offsets = cross_fitted_offsets(
-            chosen.scores, self.cells, self.folds, max_average_loss=self.max_average_loss
+            chosen.scores,
+            self.cells.take(chosen.judged),
+            self.folds[chosen.judged],
+            max_average_loss=self.max_average_loss,
         ).offsets
         if fits.n_rows == 1:
             offsets = offsets[1:] - offsets[:1]

@@ -53,6 +53,7 @@ def learned_head(
     cells: Cells,
     *,
     trained: LogisticRegression | None = None,
+    unseen: np.ndarray | None = None,
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
     folds: np.ndarray,
     recipe: LearnedRecipe = LearnedRecipe(),  # noqa: B008 - it is frozen
@@ -72,7 +73,10 @@ def learned_head(
     cells : Cells
         Their cells.
     trained : LogisticRegression, default=None
-        The layer as it was trained, on other samples, which the new one may be held near.
+        The layer as it was trained, which the new one may be held near.
+    unseen : ndarray of shape (n_samples,), dtype bool, default=None
+        Which samples `trained` has not been trained on: only their errors say how good it is to
+        stay near it. None is all.
     scaling : tuple of (mean, scale), default=None
         What standardises the embeddings; None takes it from `z`.
     folds : ndarray of shape (n_samples,), dtype int
@@ -98,10 +102,11 @@ def learned_head(
         max_average_loss=recipe.max_average_loss,
         on_round=on_round,
     )
-    best = search.best(None)
+    best = search.from_zero()
     if trained is not None:
-        anchored = search.best(anchor_of(trained, present, (mean, scale)))
-        best = anchored if anchored.loss < best.loss else best
+        judged = np.arange(len(z)) if unseen is None else np.flatnonzero(unseen)
+        anchored = search.near(anchor_of(trained, present, (mean, scale)), judged, best)
+        best = anchored if anchored.worst < search.worst_of(best, judged) else best
     coef, intercept = search.final(best)
     coef = coef / scale
     intercept = intercept - coef @ mean
