@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..plotting import TradeoffDisplay
 from ..report import GroupAudit
+from ..report._json import as_json
 from ..report._output import write_text
 from ._inputs import Samples, prepare, read_samples, with_front
 from ._leaderboard import Leaderboard
@@ -349,6 +350,44 @@ class MethodComparison:
     def _display(self) -> TradeoffDisplay:
         scores = ["average_accuracy", "worst_group_accuracy"]
         return TradeoffDisplay(self._frame[scores].rename_axis("name").reset_index())
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return what was found as JSON text.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File to write as well.
+
+        Returns
+        -------
+        str
+            An object with ``n_samples``, ``n_folds``, ``confidence``, ``best`` (null if every
+            method failed), ``alternatives``, ``methods`` (the rows of :meth:`to_frame`), ``cells``
+            (a list with the accuracy of each cell with each method), ``small_cells`` and
+            ``warnings``. Numbers that are not there are null.
+        """
+        found = len(self._frame) > 0
+        cells, board = self.cells_, self._board.cells
+        accuracies = cells.drop(columns="count").to_dict("records")
+        text = as_json(
+            {
+                "n_samples": self.n_samples,
+                "n_folds": self.n_folds,
+                "confidence": self.confidence,
+                "best": self.best_ if found else None,
+                "alternatives": self.alternatives_ if found else [],
+                "methods": self.to_frame().reset_index().to_dict("records"),
+                "cells": [
+                    {"label": board.labels[cell], "count": board.counts[cell], "accuracy": values}
+                    for cell, values in zip(board.present, accuracies, strict=True)
+                ],
+                "small_cells": self.small_cells_,
+                "warnings": self.warnings_,
+            }
+        )
+        write_text(path, text)
+        return text
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return one page of HTML that needs nothing else, as that of :meth:`GroupAudit.to_html`.

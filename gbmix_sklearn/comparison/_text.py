@@ -12,7 +12,7 @@ from ._progress import short_time
 if TYPE_CHECKING:
     from ._result import MethodComparison
 
-__all__ = ["as_text", "rows", "sentences", "short_html"]
+__all__ = ["HEADER", "as_text", "cells", "rows", "sentences", "short_html"]
 
 
 def rows(comparison: MethodComparison) -> list[dict[str, Any]]:
@@ -103,18 +103,20 @@ def _warnings(comparison: MethodComparison) -> list[str]:
     return [f"Fits of these warned, see warnings_: {listed(warned, 10)}."]
 
 
-_HEADER = ("", "worst group", "interval", "shrunken", "gap", "average", "mean group", "a fold", "")
+#: names of the columns
+HEADER = ("", "worst group", "interval", "shrunken", "gap", "average", "mean group", "a fold", "")
 
 
 def as_text(comparison: MethodComparison) -> str:
     """Write the table, and below it what it means."""
-    table = [_HEADER, *map(_cells, rows(comparison))]
-    widths = [max(len(line[column]) for line in table) for column in range(len(_HEADER))]
+    table = [HEADER, *map(cells, rows(comparison))]
+    widths = [max(len(line[column]) for line in table) for column in range(len(HEADER))]
     lines = [_line(line, widths) for line in table]
     return "\n".join([lines[0], "", *lines[1:], "", *map(visible, sentences(comparison))])
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Write the numbers of a row."""
     time, name = short_time(row["seconds"]), visible(row["name"])
     if row["error"]:
         return (name, *[""] * 6, time, row["verdict"])
@@ -131,17 +133,17 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    name, *numbers, verdict = cells
+def _line(texts: tuple[str, ...], widths: list[int]) -> str:
+    name, *numbers, verdict = texts
     right = [text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True)]
     return "  ".join([name.ljust(widths[0]), *right, verdict]).rstrip()
 
 
 def short_html(comparison: MethodComparison) -> str:
     """Write table and sentences for a notebook; whatever the user named is escaped."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in _HEADER)
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEADER)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in _cells(row)) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in cells(row)) + "</tr>"
         for row in rows(comparison)
     )
     told = "".join(f"<p>{escape(visible(text))}</p>" for text in sentences(comparison))
