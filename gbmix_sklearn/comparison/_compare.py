@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -12,7 +13,7 @@ from .._log import tell
 from ..balance._fitting import generator, seeds_for
 from ..balance._folds import held_out_splits
 from ..metrics._scores import adjusted_average
-from ._inputs import prepare, prepares_itself, read_samples
+from ._inputs import Samples, prepare, prepares_itself, read_samples
 from ._methods import make_methods
 from ._result import MethodComparison
 from ._run import run
@@ -63,7 +64,7 @@ def compare(
         thresholds for the worst group by :class:`GroupThresholdClassifier`). A dict has
         classifiers of your own, or such names, under names of your choice. None is logistic and
         boosting, both as they are and learned, ERM and GBMix; without boosting for images and
-        matrices of more than 200 columns.
+        where there are more than 200 columns.
     cv : int, splitter or iterable of splits, default=5
         The number of folds, stratified by cell, or other splits; a splitter gets the groups. No
         sample may be held out twice.
@@ -162,16 +163,7 @@ def compare(
     if not isinstance(random_state, int | np.integer):
         seed = int(generator(random_state).integers(2**31 - 1))
     estimators = make_methods(methods, samples.kind, samples.n_features, seed)
-    splits = held_out_splits(
-        cv,
-        samples.given,
-        samples.y,
-        samples.groups,
-        samples.cells,
-        keep_together=keep_together,
-        seed=seed,
-    )
-    _check_held_out_once(splits, len(samples))
+    splits = _splits(cv, samples, seed)
     if not all(prepares_itself(estimator) for estimator in estimators.values()):
         if samples.has_images:
             tell(f"embedding {len(samples):,} images, once for all", {}, verbose)
@@ -193,17 +185,37 @@ def compare(
         confidence=confidence,
         seed=seed,
     )
-    if refit:
+    if refit and not found.predictions_.empty:
         tell(f"fitting {found.best_} on all {len(samples):,} samples", {}, verbose)
         found._fit_best(samples, found.best_)
     return found
 
 
-def _check_held_out_once(splits: list[tuple[np.ndarray, np.ndarray]], n_samples: int) -> None:
-    times = np.bincount(np.concatenate([test for _, test in splits]), minlength=n_samples)
+def _splits(cv: Any, samples: Samples, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split the samples; each is held out once at most, with all of its unit."""
+    knows_units = cv is None or isinstance(cv, int | np.integer)
+    if hasattr(cv, "split"):
+        knows_units = "keep_together" in inspect.signature(cv.split).parameters
+    splits = held_out_splits(
+        cv,
+        samples.given,
+        samples.y,
+        samples.groups,
+        samples.cells,
+        keep_together=samples.keep_together if knows_units else None,
+        seed=seed,
+    )
+    times = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(samples))
     if times.max() > 1:
-        row = int(times.argmax())
         raise ValueError(
-            f"cv holds sample {row} out {times[row]} times, and here each sample is predicted "
-            "once: give folds that do not overlap, such as cv=5"
+            f"cv holds sample {times.argmax()} out {times.max()} times, and here each sample is "
+            "predicted once: give folds that do not overlap, such as cv=5"
         )
+    for number, (train, test) in enumerate(splits):
+        units = samples.units
+        if units is not None and np.isin(units[test], units[train]).any():
+            raise ValueError(
+                f"fold {number + 1} of cv has samples of the same keep_together on both sides: "
+                "give a number of folds, or splits that keep them together"
+            )
+    return splits

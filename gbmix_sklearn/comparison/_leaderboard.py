@@ -19,6 +19,23 @@ from ._units import effective_samples, resample_units
 
 __all__ = ["Leaderboard"]
 
+#: those of the table, also where there is nothing to put in
+_COLUMNS = (
+    "worst_group_accuracy",
+    "low",
+    "high",
+    "shrunken_worst",
+    "worst_group",
+    "robust_gap",
+    "average_accuracy",
+    "mean_group_accuracy",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "standard_error",
+    "distinguishable",
+)
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -68,7 +85,7 @@ class Leaderboard:
     def frame(self, cell_weights: Any = None) -> pd.DataFrame:
         """Scores of the methods, the best worst group first."""
         if not self.codes:
-            return pd.DataFrame(index=pd.Index([], name="method"))
+            return pd.DataFrame(columns=_COLUMNS, index=pd.Index([], name="method"))
         rows = {name: self._scores(name, cell_weights) for name in self.codes}
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
         order = np.lexsort((-frame["average_accuracy"], -frame["shrunken_worst"].round(12)))

@@ -17,6 +17,7 @@ from ..balance import GroupThresholdClassifier
 from ..estimators import METHODS
 from ._cell_weighted import CellWeightedClassifier
 from ._encoding import CategoryColumns, NumberColumns
+from ._inputs import prepares_itself
 
 __all__ = ["METHOD_NAMES", "default_methods", "find_method", "make_methods"]
 
@@ -114,7 +115,8 @@ def _own(name: Any, value: Any, kind: Kind, seed: int) -> Any:
             f"methods[{name!r}] must be a classifier, such as RandomForestClassifier(), a Pipeline "
             f"that ends in one, or the name of a method; got {value!r}"
         )
-    if kind == "matrix" or isinstance(value, Pipeline):  # that of the user's knows its columns
+    # a Pipeline of the user's, or what takes the columns of groups from X, knows its columns
+    if kind == "matrix" or isinstance(value, Pipeline) or prepares_itself(value):
         return clone(value)
     return _encoded(NumberColumns(), clone(value))
 

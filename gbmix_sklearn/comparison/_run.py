@@ -14,6 +14,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._log import tell
 from ..balance import shrunken_errors
 from ..balance._fitting import fit_parameter, fitted_copy, last_step, part_of
 from ..groups import Cells
@@ -91,7 +92,7 @@ def _codes(predicted: Any, classes: np.ndarray) -> np.ndarray:
     codes = np.minimum(np.searchsorted(classes, predicted), len(classes) - 1)
     unknown = classes[codes] != predicted
     if unknown.any():
-        raise ValueError(f"it predicts {predicted[unknown][0]!r}, which is no class of y")
+        raise ValueError(f"it predicts {predicted[unknown].tolist()[0]!r}, which is no class of y")
     return codes
 
 
@@ -146,7 +147,7 @@ def run(
     known = {name: part.seconds for (name, _), part in found.items()}
     n_workers = effective_n_jobs(n_jobs)
     untimed = {job.name: job for job in reversed(missing) if job.name not in known}
-    known |= _guess(list(untimed.values()), samples, n_jobs, seed)
+    known |= _guess(list(untimed.values()), samples, n_jobs, seed, verbose)
     progress = Progress(
         [(job.name, job.fold) for job in missing],
         n_stored=len(found),
@@ -203,10 +204,13 @@ def _facts(part: Part, cells: Cells) -> dict[str, Any]:
     return facts
 
 
-def _guess(jobs: list[Job], samples: Samples, n_jobs: int | None, seed: int) -> dict[str, float]:
+def _guess(
+    jobs: list[Job], samples: Samples, n_jobs: int | None, seed: int, verbose: Any
+) -> dict[str, float]:
     """Time of one fit of each method, from fits of few samples; nothing where all is soon done."""
     if not jobs or len(jobs[0].train) < _MANY:
         return {}
+    tell(f"timing each method on {_FEW:,} and {_MORE:,} samples", {}, verbose)
     rng = np.random.default_rng(seed)
     trials = [
         replace(job, train=_part(samples, job.train, n, rng), file=None)
