@@ -136,8 +136,8 @@ class Leaderboard:
     def _difference(self, name: str, best: str, n_methods: int) -> dict[str, Any]:
         """Worst group of a method minus that of the best, with an interval and standard error."""
         if name == best:
-            zero = {"difference": 0.0, "difference_low": 0.0, "difference_high": 0.0}
-            return {**zero, "standard_error": 0.0, "distinguishable": False}
+            none = {"difference_low": np.nan, "difference_high": np.nan}
+            return {"difference": 0.0, **none, "standard_error": 0.0, "distinguishable": False}
         drawn, accuracy = self._resample(name, best)
         # any of the others may have come out as the best, so that all of them count
         each = 1 - (1 - self.confidence) / (n_methods - 1)

@@ -213,7 +213,7 @@ class MethodComparison:
             ``worst_group`` (which cell it is), ``robust_gap``, ``average_accuracy``,
             ``mean_group_accuracy``, ``adjusted_average_accuracy`` (where there are weights of
             cells), ``difference`` of the worst group from the first method's with its interval
-            ``difference_low`` to ``difference_high`` and its ``standard_error``,
+            ``difference_low`` to ``difference_high`` (NaN for itself) and its ``standard_error``,
             ``distinguishable`` (whether that interval leaves out 0), ``seconds`` (mean time of a
             fold) and ``error``. The worst group, the gap and the mean are of the cells of at
             least 10 samples.
