@@ -14,6 +14,7 @@ SECTIONS = {
     "criteria": "Criteria for PyTorch loops",
     "balance": "For any classifier of scikit-learn",
     "refit": "Refit of the last layer",
+    "comparison": "Comparison of methods",
     "backbones": "Embedding",
     "metrics": "Metrics and scorers",
     "plotting": "Displays",

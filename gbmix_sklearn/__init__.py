@@ -53,6 +53,9 @@ _PUBLIC = {
     # any classifier with sample weights, any classifier with scores
     "MinimaxClassifier": "balance",
     "GroupThresholdClassifier": "balance",
+    # which method for my data
+    "compare": "comparison",
+    "MethodComparison": "comparison",
     # embedding
     "TimmEmbedder": "backbones",
     # metrics and scorers

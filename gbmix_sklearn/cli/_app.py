@@ -8,6 +8,7 @@ import typer
 
 from .. import __version__
 from ._audit import audit
+from ._compare import compare
 from ._embed import embed
 from ._fit import fit
 from ._predict import predict
@@ -45,5 +46,5 @@ def _main(
     """
 
 
-for function in (audit, embed, fit, predict):
+for function in (audit, compare, embed, fit, predict):
     app.command()(command(function))

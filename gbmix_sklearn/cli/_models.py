@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 from .._files import TEMPORARY, umask
 from ._features import Features
 
-__all__ = ["Model", "check_model_folder"]
+__all__ = ["PIPELINE", "Model", "check_model_folder", "write_folder"]
 
 _FORMAT = 1
 #: beside the files that the classifier saves
 _DATA = "data.json"
+#: a Pipeline of scikit-learn's, which is code and not read by any command
+PIPELINE = "model.joblib"
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,11 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Save to a folder: all of it or nothing; an older model there is replaced."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=TEMPORARY))
-        try:
-            self.classifier.save(new)
-            (new / _DATA).write_text(json.dumps(self._description(), indent=1), encoding="utf-8")
-            new.chmod(0o777 & ~umask())
-            _replace(folder, new)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+        write_folder(folder, self._write)
+
+    def _write(self, folder: Path) -> None:
+        self.classifier.save(folder)
+        (folder / _DATA).write_text(json.dumps(self._description(), indent=1), encoding="utf-8")
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -111,10 +110,22 @@ def check_model_folder(folder: Path, overwrite: bool) -> None:
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / "model.json").exists():
+    if not any((folder / name).exists() for name in ("model.json", PIPELINE)):
         raise FileExistsError(f"{folder} exists and is no model; name another folder")
     if not overwrite:
         raise FileExistsError(f"{folder} holds a model already; --overwrite replaces it")
+
+
+def write_folder(folder: Path, write: Callable[[Path], Any]) -> None:
+    """Write a folder: all of it or nothing; an older one of that name is replaced."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=TEMPORARY))
+    try:
+        write(new)
+        new.chmod(0o777 & ~umask())
+        _replace(folder, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _replace(folder: Path, new: Path) -> None:

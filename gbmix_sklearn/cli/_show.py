@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from ..comparison import MethodComparison
     from ..report import AuditComparison, GroupAudit
 
-__all__ = ["show_audit", "show_comparison", "worst_row"]
+__all__ = ["show_audit", "show_comparison", "show_methods", "worst_row"]
 
 _MOST_ROWS = 50
 #: columns of running text
@@ -72,6 +73,18 @@ def show_comparison(comparison: AuditComparison, this: str, other: str) -> None:
             f"{100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}, {verdict}."
         )
     )
+
+
+def show_methods(comparison: MethodComparison) -> None:
+    """Print a row for each method, and below them what they mean."""
+    from ..comparison._text import HEADER, cells, rows, sentences
+
+    table = _table("method", numbers=list(HEADER[1:-1]))
+    for row in rows(comparison):
+        table.add_row(*map(_plain, cells(row)), style="bold" if row["best"] else "")
+    console = stdout()
+    console.print(table)
+    console.print(_plain(" ".join(sentences(comparison))), width=min(console.width, _LINE))
 
 
 def worst_row(frame: pd.DataFrame) -> int:

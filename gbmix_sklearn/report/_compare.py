@@ -15,7 +15,7 @@ from ._tests import holm, mcnemar
 from ._text import pvalue_text
 from ._worst import n_resamples
 
-__all__ = ["AuditComparison", "compare_outcomes"]
+__all__ = ["AuditComparison", "compare_outcomes", "interval_of_minima", "resample_pair"]
 
 #: pairs of cells that are compared one by one
 MOST_PAIRS = 20_000
@@ -191,7 +191,23 @@ def worst_difference_interval(
     rng : Generator
         Source of the resamples.
     """
-    drawn, accuracy = _resample(counts, rng)
+    return interval_of_minima(*resample_pair(counts, rng), confidence)
+
+
+def interval_of_minima(
+    drawn: np.ndarray, accuracy: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Interval for the smallest accuracy of one model minus the smallest of the other.
+
+    Parameters
+    ----------
+    drawn : ndarray of shape (n_resamples, 2, n_cells)
+        Accuracies of both models in resamples.
+    accuracy : ndarray of shape (2, n_cells)
+        As they were measured.
+    confidence : float in (0, 1)
+        Probability that the interval covers the difference.
+    """
     error = drawn - drawn.mean(axis=0)
     spread = error.std(axis=0)
     largest = np.abs(error / spread).max(axis=(1, 2))
@@ -223,8 +239,21 @@ def _clipped(low: float, high: float) -> tuple[float, float]:
     return max(-1.0, float(low)), min(1.0, float(high))
 
 
-def _resample(counts: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracies of both models in each cell: of resamples, and as they were measured."""
+def resample_pair(counts: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies of both models in each cell: of resamples, and as they were measured.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_cells, 4), dtype int
+        Samples that neither model, only the second, only the first and both get right.
+    rng : Generator
+        Source of the resamples.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_resamples, 2, n_cells)
+    accuracy : ndarray of shape (2, n_cells)
+    """
     total = counts.sum(axis=1)
     size = n_resamples(len(counts))
     right = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])

@@ -29,7 +29,7 @@ from ._text import percent, points
 if TYPE_CHECKING:
     from ._audit import GroupAudit
 
-__all__ = ["write_page"]
+__all__ = ["Picture", "hash_of", "picture_of", "write_page"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def write_page(audit: GroupAudit) -> str:
         style=Markup(style),
         script=Markup(script),
         # nothing but these two may run or style, nothing may be loaded
-        policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
-        f"script-src '{_hash(script)}'",
+        policy=f"default-src 'none'; img-src data:; style-src '{hash_of(style)}'; "
+        f"script-src '{hash_of(script)}'",
         version=__version__,
     )
 
@@ -73,7 +73,7 @@ def _pictures(audit: GroupAudit) -> list[Picture]:
     worst = audit.labels[audit._worst.cell]
     best = audit.labels[int(frame["accuracy"].to_numpy().argmax())]
     drawn = [
-        _picture(
+        picture_of(
             partial(draw_accuracies, frame, audit.labels, audit.confidence),
             title="Accuracy of each group",
             alt=f"Accuracy and interval of {min(len(frame), MOST_ROWS)} groups, from "
@@ -104,7 +104,7 @@ def _reliability(calibration: Any, names: list[str], title: str) -> Picture:
     note = "Points on the dashed line are calibrated; larger points have more samples."
     if len(names) > MOST_PANELS:
         note += f" The {MOST_PANELS} worst of {len(names)} are drawn; the table has all."
-    return _picture(
+    return picture_of(
         partial(draw_reliability, calibration.take(chosen), [names[n] for n in chosen]),
         title=title,
         alt=f"Accuracy against confidence of {len(chosen)} groups. The mean confidence is furthest "
@@ -113,7 +113,8 @@ def _reliability(calibration: Any, names: list[str], title: str) -> Picture:
     )
 
 
-def _picture(draw: Any, *, title: str, alt: str, note: str) -> Picture:
+def picture_of(draw: Any, *, title: str, alt: str, note: str) -> Picture:
+    """Draw a figure for both looks; `draw` is given the look."""
     light, dark = (_data_uri(to_svg(draw, LOOKS[name])) for name in ("light", "dark"))
     return Picture(title, alt, note, light, dark)
 
@@ -122,5 +123,6 @@ def _data_uri(svg: bytes) -> Markup:
     return Markup("data:image/svg+xml;base64," + base64.b64encode(svg).decode())
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Hash by which the policy of a page knows its own style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
