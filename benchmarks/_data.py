@@ -77,7 +77,7 @@ def celeba() -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
     cache = Path(os.environ.get("GBMIX_CACHE", "demo_output")) / "celeba_lite0_96.npz"
     if not cache.exists():
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(ROOT / "celeba.tar") as archive:
+        with tarfile.open(ROOT / "celeba.tar.gz") as archive:
             archive.extractall(cache.parent, filter="data")
         folder = cache.parent / "celeba"
         table = pd.read_csv(folder / "list_attr_celeba.txt", sep=r"\s+", skiprows=1)

@@ -39,15 +39,18 @@ backbone : str or Module, default=None
         Samples in a batch.
     optimizer : {{"sgd", "adam", "adamw"}}, default={optimizer!r}
         SGD is the paper's.
-    lr : float, default={lr}
-        Learning rate. GBMix's loss is a sum of four means, and acts like four times the rate on
-        one.
+    lr : "auto" or float, default={lr!r}
+        Learning rate. "auto" fits the data: where a matrix is trained on, SGD's is
+        ``(1 - momentum)`` over the largest eigenvalue of the second moment of the standardised
+        features and over the scale of the loss (GBMix's is a sum of four means); where a network is
+        trained on raw inputs, 0.01 over the scale of the loss. `lr_` has it.
     head_lr : float, default=None
         Learning rate of the last layer, where it is to be another.
     momentum : float, default={momentum}
         Momentum of SGD.
-    weight_decay : float, default={weight_decay}
-        Weight decay.
+    weight_decay : "auto" or float, default={weight_decay!r}
+        Weight decay. "auto" is 2e-4 for each feature and each mean in the loss where the last layer
+        is the whole model, else {network_weight_decay}. `weight_decay_` has it.
     lr_schedule : {{"constant", "cosine", "step"}}, default={lr_schedule!r}
         Cosine falls to 0 over `max_epochs`; step to a tenth after each third of them.
     warmup_epochs : float, default={warmup_epochs}
@@ -55,21 +58,24 @@ backbone : str or Module, default=None
     max_grad_norm : float, default=None
         Gradients that are longer are shortened to this Euclidean norm.
     refit : {{{refits}}}, Recipe, None or linear classifier, default={refit!r}
-        Fit the last layer anew, on group-balanced draws. "anchored" is logistic regression that is
-        held near the trained layer, "dfr" the recipe of DFR as published, "logistic" the same with
-        a free intercept; their penalty is chosen on the validation part. A
-        :class:`~gbmix_sklearn.refit.Recipe` is one of your own; a scikit-learn classifier is fitted
-        as it is; None keeps the trained layer. "auto" is "anchored" where there is a backbone or a
-        hidden layer, and None where the last layer is the whole model: a refit would then discard
-        much of the training. Where the data for it have a single class, the trained layer is kept,
-        with a warning.
-    refit_on : {{"held_out", "validation", "train"}}, default={refit_on!r}
+        Fit the last layer anew. "learned", which is also what "auto" takes, is logistic regression
+        on all samples of the refit and the validation part, whose cells weigh what errors on
+        held-out folds say; the same errors choose the penalty, and whether it pulls towards zero or
+        towards the trained layer. The others fit balanced draws: "anchored" is held near the
+        trained layer, "dfr" the recipe of DFR as published, "logistic" the same with a free
+        intercept; their penalty is chosen on the validation part. A
+        :class:`~gbmix_sklearn.refit.Recipe` or :class:`~gbmix_sklearn.refit.LearnedRecipe` is one
+        of your own; a scikit-learn classifier is fitted as it is; None keeps the trained layer.
+        Where the data for it have a single class, the trained layer is kept, with a warning.
+    refit_on : {{"auto", "held_out", "validation", "train"}}, default={refit_on!r}
         The data of the refit: a part that is set aside and never trained on (the choice of GBMix's
         paper); the validation part, which also chooses the epoch, and whose halves choose C (the
-        headline of DFR's paper, given validation data); or balanced draws of the very training
-        data, C chosen on the validation part (its "DFR-Tr", 10 draws instead of 20).
+        headline of DFR's paper, given validation data); or the very training data, of balanced
+        draws C chosen on the validation part (DFR's "DFR-Tr", 10 draws instead of 20). "auto" sets
+        a part aside where layers before the last are trained. Where none is, embeddings of training
+        data are like those of others, and it takes these.
     refit_fraction : float, default={refit_fraction}
-        Share of each cell that is set aside for the refit where ``refit_on="held_out"``.
+        Share of each cell that is set aside for the refit where it has data of its own.
     validation_fraction : float or None, default={validation_fraction}
         Share of each cell that is set aside to choose the best epoch. None: no such part; all
         `max_epochs` are run and the last one is kept.
@@ -128,13 +134,24 @@ classes_ : ndarray of shape (n_classes,)
         The backbone, or its first stages, where they are frozen.
     skipped_ : dict of int to str
         Rows of X that ``on_error="skip"`` left out, and what was wrong with them.
+    lr_, weight_decay_ : float
+        What was trained with.
+    cell_table_ : DataFrame
+        How many samples of each cell are trained on, judge epochs and refit, and what is too small
+        for what: cells with less than 10 samples and less than a tenth of the mean are trained as
+        members of the largest cell of their class.
+    cell_weights_ : Series
+        Share of each cell in the loss of the last layer, where a refit has learned it.
+    refit_history_ : DataFrame
+        The rounds in which it was learned.
     head_ : LogisticRegression or the classifier given as `refit`
         Linear classifier on the embeddings: refitted, or the network's last layer.
     history_ : DataFrame
         A row for each epoch: losses, learning rate, seconds, accuracies of the validation part.
     best_epoch_ : int
         The epoch that was kept, counted from 1: the one with the best worst-group accuracy on the
-        validation part, then the best mean group accuracy."""
+        validation part, small cells drawn towards their class, then the best mean group
+        accuracy."""
 
 T = TypeVar("T", bound=type[Any])
 
@@ -148,6 +165,7 @@ def document(cls: T) -> T:
     defaults = {
         name: getattr(cls, name) for name in (field.name for field in fields(cls)) if name != "_"
     }
+    defaults["network_weight_decay"] = cls._network_weight_decay
     defaults["refits"] = ", ".join(f'"{name}"' for name in cls._refits)
     text = cls.__doc__.replace("<common parameters>", _PARAMETERS.format(**defaults))
     cls.__doc__ = text.replace("<common attributes>", _ATTRIBUTES)

@@ -29,9 +29,9 @@ class GBMixClassifier(GroupClassifier):
 
     Each step draws a batch with an equal number from every cell (class x attribute), finds the cell
     with the largest loss, mixes it in balance with the cells that share its class or its attribute,
-    and trains on the mixed samples. Behind a backbone or hidden layers, the last layer is then
-    fitted anew on balanced data that were set aside. Without groups the method balances classes,
-    and warns.
+    and trains on the mixed samples. The last layer is then fitted anew, with a balance of cells that
+    is learned from errors on held-out samples; ``refit="dfr"`` does it as in the paper. Without
+    groups the method balances classes, and warns.
 
     Parameters
     ----------
@@ -59,6 +59,11 @@ class GBMixClassifier(GroupClassifier):
     --------
     GBMixCriterion : The loss, for plain PyTorch loops.
     ERMClassifier : No mixing, no balance.
+
+    Notes
+    -----
+    On a matrix without hidden layers the network is a linear layer, and mixing neither gains nor
+    loses much: there the refit decides. ``refit=None`` shows what mixing alone does.
 
     References
     ----------

@@ -21,7 +21,7 @@ def folder(tmp_path):
 @pytest.fixture(scope="module")
 def published(development_data, tmp_path_factory):
     """The published files, out of the development data."""
-    archive = development_data / "celeba.tar"
+    archive = development_data / "celeba.tar.gz"
     if not archive.is_file():
         pytest.skip(f"{archive} not found")
     cache = tmp_path_factory.mktemp("celeba")
@@ -38,7 +38,7 @@ def test_published_files_agree_with_pandas(published):
     root = faces.images[0].rpartition("/img_align_celeba/")[0]
     table = pd.read_csv(f"{root}/list_attr_celeba.txt", sep=r"\s+", skiprows=1)
     parts = pd.read_csv(f"{root}/list_eval_partition.txt", sep=" ", header=None, index_col=0)[1]
-    assert len(table) == 7972
+    assert len(table) == 37_355
     assert faces.images.tolist() == [f"{root}/img_align_celeba/{name}" for name in table.index]
     np.testing.assert_array_equal(faces.target, table["Blond_Hair"] == 1)
     np.testing.assert_array_equal(faces.groups, table["Male"] == 1)

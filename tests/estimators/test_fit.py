@@ -86,6 +86,8 @@ def seen(monkeypatch):
     monkeypatch.setattr(_training, "TrainingSource", Training)
     monkeypatch.setattr(_base.GroupClassifier, "_evaluation_source", evaluation_source)
     monkeypatch.setattr(_last_layer, "refit_head", refit_head)
+    # rows are recognised by what is in them
+    monkeypatch.setattr(_base.GroupClassifier, "_scaled", lambda self, inputs: inputs)
     return rows
 
 
@@ -95,7 +97,7 @@ def seen(monkeypatch):
 @pytest.mark.parametrize("name", METHODS)
 def test_training_validation_and_refit_share_no_sample(name, seen):
     X, y, s = problem(400)
-    method(name, refit="logistic").fit(X, y, s)
+    method(name, refit="logistic", refit_on="held_out").fit(X, y, s)
     position = {row.tobytes(): i for i, row in enumerate(X)}
     refit = {position[row.tobytes()] for row in seen["refit"]}
     assert len(refit) == len(seen["valid"]) == 80
@@ -178,17 +180,53 @@ def test_fractions_of_parts_that_are_not_needed_do_not_count():
     method("GBMix", **half, refit_on="train").fit(X, y, s)
 
 
-def test_auto_refits_where_the_last_layer_is_not_the_whole_model(seen):
+@pytest.fixture
+def learned(monkeypatch):
+    """Samples that a learned balance was fitted on, and what it may be held near."""
+    seen = {}
+
+    def learned_head(z, cells, **options):
+        seen["z"], seen["cells"], seen["options"] = z, cells, options
+        return real(z, cells, **options)
+
+    real = _last_layer.learned_head
+    monkeypatch.setattr(_last_layer, "learned_head", learned_head)
+    return seen
+
+
+def test_auto_learns_the_balance_on_all_samples_where_none_trained_the_embedding(learned):
     X, y, s = problem()
-    method("GBMix").fit(X, y, s)
-    assert "refit" not in seen
-    method("GBMix", hidden_units=(4,)).fit(X, y, s)
-    assert seen.pop("refit").shape[1] == 4
-    method("GBMix", backbone=torch.nn.Linear(5, 3)).fit(X, y, s)
-    assert seen.pop("refit").shape[1] == 3
-    method("ERM", hidden_units=(4,)).fit(X, y, s)
-    assert "refit" not in seen
+    model = method("GBMix", refit="auto").fit(X, y, s)
+    assert len(learned["z"]) == 200
+    assert learned["options"]["unseen"].sum() == 40  # the part that chose the epoch
+    assert model.cell_weights_.sum() == pytest.approx(1)
+    assert list(model.cell_weights_.index) == list(model.group_table_.index)
+    assert {"worst", "average", "best"} <= set(model.refit_history_)
+    learned.clear()
+    method("ERM").fit(X, y, s)
+    assert not learned
     assert GBMixClassifier().refit == "auto"
+
+
+@pytest.mark.parametrize("layers", [{"hidden_units": (4,)}, {"backbone": torch.nn.Linear(5, 4)}])
+def test_auto_sets_samples_aside_where_the_embedding_is_trained(learned, layers):
+    X, y, s = problem()
+    method("GBMix", **layers).fit(X, y, s)
+    assert learned["z"].shape == (80, 4)  # a fifth was set aside, a fifth chose the epoch
+    assert learned["options"]["unseen"].all()
+    assert learned["options"]["trained"].coef_.shape == (1, 4)
+
+
+def test_a_learned_balance_takes_validation_data_where_their_groups_are_known(learned):
+    X, y, s = problem(400)
+    model = method("GBMix", refit="auto")
+    model.fit(X[100:], y[100:], s[100:], X_val=X[:100], y_val=y[:100], groups_val=s[:100] + 5)
+    assert len(learned["z"]) == 400
+    assert learned["cells"].counts.sum() == 400
+    assert len(learned["cells"].attribute) == 4  # other values than the training data have
+    with pytest.warns(MissingGroupsWarning):
+        model.fit(X[100:], y[100:], s[100:], X_val=X[:100], y_val=y[:100])
+    assert len(learned["z"]) == 300
 
 
 @pytest.mark.parametrize(
@@ -238,7 +276,7 @@ def test_too_little_to_refit_on_is_told_before_training_and_the_trained_layer_is
         model = method("GBMix", refit="logistic", callbacks=[Begin()]).fit(X, y, s)
     assert any("last layer is not refitted" in message for message in told[0])
     assert {warning.filename for warning in caught} == {__file__}
-    weight = model.net_.raw_module.head.weight.detach().numpy()
+    weight, _ = model.net_.raw_module.head_weights
     assert model.head_.coef_[0] == pytest.approx(weight[1] - weight[0])
 
 
@@ -246,8 +284,28 @@ def test_too_little_to_refit_on_is_told_before_training_and_the_trained_layer_is
 
 
 def order_of_epochs(model):
-    table = model.history_
-    return list(zip(table["worst_group_accuracy"], table["mean_group_accuracy"], strict=True))
+    """What chooses: the worst cell, each drawn towards its class as if 25 more had been seen."""
+    counts = model.cell_table_["validation"]
+    scores = []
+    for _, row in model.history_.iterrows():
+        worst = np.inf
+        for label in model.classes_:
+            n = counts[counts > 0].loc[label].to_numpy()
+            names = [c for c in row.index if c.startswith(f"accuracy[{label}, ")]
+            right = row[names].dropna().to_numpy(dtype=float)
+            of_class = (n / (n + 25) * right).sum() / (n / (n + 25)).sum()
+            worst = min(worst, ((n * right + 25 * of_class) / (n + 25)).min())
+        scores.append((round(worst, 12), row["mean_group_accuracy"]))
+    return scores
+
+
+def folded(model, state):
+    """A state of the training, for samples in the units that they were given in."""
+    scaling = model._input_scaling
+    state = {name: value.double() for name, value in state.items()}
+    state["head.bias"] = state["head.bias"] - state["head.weight"] @ (scaling.mean / scaling.scale)
+    state["head.weight"] = state["head.weight"] / scaling.scale
+    return state
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -261,9 +319,9 @@ def test_the_best_epoch_is_kept(name, seed):
     scores = order_of_epochs(model)
     assert model.best_epoch_ == scores.index(max(scores)) + 1  # the first of equals
     assert [i + 1 for i, best in enumerate(model.history_["best"]) if best][-1] == model.best_epoch_
-    kept = recorder.states[model.best_epoch_ - 1]
+    kept = folded(model, recorder.states[model.best_epoch_ - 1])
     for name_, value in model.net_.raw_module.state_dict().items():
-        assert torch.equal(value, kept[name_])
+        torch.testing.assert_close(value.double(), kept[name_], rtol=1e-5, atol=1e-6)
 
 
 def test_ties_of_the_worst_group_go_to_the_better_mean():
@@ -291,8 +349,8 @@ def test_without_validation_the_last_epoch_is_kept():
     model.set_params(patience=1).fit(X, y, s)
     assert model.best_epoch_ == len(model.history_) == 12
     assert "worst_group_accuracy" not in model.history_
-    head = model.net_.raw_module.head.weight
-    assert torch.equal(head.detach(), recorder.states[-1]["head.weight"])
+    weight, _ = model.net_.raw_module.head_weights
+    assert weight == pytest.approx(folded(model, recorder.states[-1])["head.weight"].numpy())
 
 
 def test_given_validation_data_choose_the_epoch():
@@ -305,6 +363,7 @@ def test_given_validation_data_choose_the_epoch():
     model.fit(X, labels[y], s, X_val=X_val, y_val=labels[y_val], groups_val=s_val)
     assert (model.group_table_["count"] == 75).all()  # all of it was trained on
     for epoch, state in enumerate(recorder.states):
+        state = folded(model, state)
         predicted = (X_val @ state["head.weight"].numpy().T + state["head.bias"].numpy()).argmax(1)
         worst = worst_group_accuracy_score(y_val, predicted, groups=s_val)
         assert model.history_["worst_group_accuracy"][epoch] == pytest.approx(worst)
@@ -426,7 +485,10 @@ def test_verbose_prints_a_line_for_each_epoch(capsys):
     method("GBMix").fit(X, y, s)
     assert capsys.readouterr().out == ""
     method("GBMix", verbose=1).fit(X, y, s)
-    lines = capsys.readouterr().out.splitlines()
+    cells, *lines = capsys.readouterr().out.split("epoch ")
+    assert cells.startswith("cells\n")
+    assert all(f"{y}     {s}" in cells for y in (0, 1) for s in (0, 1))
+    lines = [f"epoch {line}" for line in lines]
     assert len(lines) == 3
     for number, line in enumerate(lines, 1):
         assert line.startswith(f"epoch {number}/3 ")
