@@ -151,11 +151,15 @@ def plan_cells(train: Cells, valid: Cells | None, refitted: Cells | None) -> pd.
         into = int(merged.codes[train.codes == cell][0])
         if into != cell:
             notes[train.index[cell]] = f"too small to be balanced: trains with {train.labels[into]}"
-    columns = {
-        name: pd.Series(0, train.index) if part is None else pd.Series(part.counts, part.index)
-        for name, part in (("train", train), ("validation", valid), ("refit", refitted))
-    }
-    table = pd.DataFrame(columns).fillna(0).astype(np.int64)
+    parts = {"train": train, "validation": valid, "refit": refitted}
+    counts = {k: pd.Series(c.counts, c.index) for k, c in parts.items() if c is not None}
+    index = train.index
+    for column in counts.values():  # validation data may have attribute values of their own
+        index = index.append(column.index[~column.index.isin(index)])
+    empty = pd.Series(0, index)
+    table = pd.DataFrame(
+        {k: counts[k].reindex(index, fill_value=0) if k in counts else empty for k in parts}
+    )
     few = (table["validation"] > 0) & (table["validation"] < FEW_SAMPLES)
     table["note"] = [
         "; ".join(

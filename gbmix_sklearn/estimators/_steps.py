@@ -28,7 +28,7 @@ from ._parameters import Parameters
 __all__ = ["StepSizes", "warn_of_large_steps"]
 
 #: epochs without a better one than the first before that is worth a word
-_EPOCHS = 4
+_EPOCHS = 8
 
 
 class StepSizes(Parameters):
@@ -100,8 +100,8 @@ class StepSizes(Parameters):
         if network.embedding is not None:
             return  # the last layer takes embeddings
         if self._is_refitted:
-            coef = self.head_.coef_ / scaling.scale.numpy()
-            intercept = self.head_.intercept_ - coef @ scaling.mean.numpy()
+            coef = self.head_.coef_ / scaling.scale
+            intercept = self.head_.intercept_ - coef @ scaling.mean
             set_weights(self.head_, coef, intercept, self.classes_)
         else:
             self.head_ = linear_head(*network.head_weights, self.classes_)

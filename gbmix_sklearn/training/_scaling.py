@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ._inputs import ArrayInputs
 
@@ -22,12 +22,12 @@ class InputScaling:
 
     Attributes
     ----------
-    mean, scale : Tensor of shape (n_features,), dtype float64
-        On the CPU; the scale of a constant feature is 1.
+    mean, scale : ndarray of shape (n_features,), dtype float64
+        The scale of a constant feature is 1.
     """
 
-    mean: Tensor
-    scale: Tensor
+    mean: np.ndarray
+    scale: np.ndarray
 
     @classmethod
     def of(cls, inputs: ArrayInputs, rows: np.ndarray) -> InputScaling:
@@ -44,19 +44,19 @@ class InputScaling:
         mean += first
         rounding = _ROUNDING_STEPS * torch.finfo(inputs.x.dtype).eps * mean.abs()
         scale[scale <= rounding] = 1
-        return cls(mean.cpu(), scale.cpu())
+        return cls(mean.cpu().numpy(), scale.cpu().numpy())
 
     def apply(self, inputs: ArrayInputs) -> ArrayInputs:
         """Standardise a matrix: a new one, since the old one is the user's."""
         x = inputs.x.float() if inputs.x.dtype != torch.float32 else inputs.x.clone()
-        x -= self.mean.to(x)
-        x /= self.scale.to(x)
+        x -= torch.from_numpy(self.mean).to(x)
+        x /= torch.from_numpy(self.scale).to(x)
         return ArrayInputs(x, inputs.device)
 
     @torch.no_grad()
     def fold_into(self, layer: nn.Linear) -> None:
         """Let a layer that knows standardised features take them as they come."""
-        weight = layer.weight.double().cpu() / self.scale
-        bias = layer.bias.double().cpu() - weight @ self.mean
+        weight = layer.weight.double().cpu() / torch.from_numpy(self.scale)
+        bias = layer.bias.double().cpu() - weight @ torch.from_numpy(self.mean)
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)

@@ -27,7 +27,7 @@ def worst(model, X, y, s):
 def test_it_helps_the_worst_group(hidden_units):
     X, y, s = spurious()
     erm, afr = (
-        method(hidden_units=hidden_units, random_state=0).fit(X, y, s)
+        method(hidden_units=hidden_units, lr=0.01, random_state=0).fit(X, y, s)
         for method in (ERMClassifier, AFRClassifier)
     )
     test = spurious(seed=1)
@@ -51,7 +51,7 @@ def test_parameters_of_the_descent_reach_it():
 
     standard = coefficients()
     for other in ({"refit_steps": 5}, {"refit_lr": 0.5}, {"reg_coeff": 3.0}, {"gamma": [0]}):
-        assert abs(coefficients(**other) - standard).max() > 1e-3
+        assert abs(coefficients(**other) - standard).max() > 1e-4
     trained = coefficients(refit=None)
     far, near = (abs(coefficients(reg_coeff=r) - trained).max() for r in (0, 30))
     assert near < far

@@ -125,7 +125,7 @@ def test_dropout_is_seeded_and_off_in_prediction():
 @every_method_on_vectors
 def test_a_module_on_a_matrix(name):
     X, y, s = problem()
-    model = method(name, backbone=nn.Linear(5, 3), max_epochs=8).fit(X, y, s)
+    model = method(name, backbone=nn.Linear(5, 3), max_epochs=12).fit(X, y, s)
     assert model.n_features_in_ == 5
     assert model.score(X, y) > 0.8
 

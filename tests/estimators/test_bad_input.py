@@ -256,4 +256,4 @@ def test_without_groups_classes_are_balanced():
         model.fit(X[keep], y[keep])
     recall = model.score(X[y == 1], y[y == 1])
     assert model.group_table_["count"].min() * 5 < model.group_table_["count"].max()
-    assert recall > 0.95
+    assert recall > 0.9

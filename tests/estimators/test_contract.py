@@ -200,7 +200,7 @@ def test_several_attributes_are_their_combinations():
 
 def test_the_table_counts_what_was_trained_on():
     X, y, s = problem(400)
-    model = method("GBMix", refit="logistic").fit(X, y, s)
+    model = method("GBMix", refit="logistic", refit_on="held_out").fit(X, y, s)
     assert (model.group_table_["count"] == 60).all()  # 100 less two fifths
     assert (model.group_table_["share"] == 0.25).all()
     model = method("GBMix", validation_fraction=None).fit(X, y, s)

@@ -66,7 +66,7 @@ def test_any_number_of_classes_and_values_is_learnt(name, n_classes, n_values):
 def test_an_absent_cell_does_no_harm(name):
     X, y, s = problem(300)
     keep = (y == 0) | (s == 1)
-    model = METHODS[name](hidden_units=(4,), **(FAST | {"max_epochs": 12}))
+    model = METHODS[name](hidden_units=(4,), **(FAST | {"max_epochs": 20, "lr": 0.05}))
     model.fit(X[keep], y[keep], s[keep])
     assert model.group_table_["count"].tolist()[2] == 0
     assert model.score(X[keep], y[keep]) > 0.85
@@ -164,7 +164,8 @@ def weights(monkeypatch):
 @pytest.mark.parametrize(("epochs", "counted", "used"), [(5, 3, 3), (2, 50, 2)])
 def test_umix_weighs_by_how_often_it_was_wrong(stages, weights, epochs, counted, used):  # noqa: F811
     X, y, s = hard()
-    model = UMIXClassifier(**FAST, first_stage_epochs=epochs, counted_epochs=counted, eta=7)
+    options = FAST | {"lr": 0.05}  # so that predictions change
+    model = UMIXClassifier(**options, first_stage_epochs=epochs, counted_epochs=counted, eta=7)
     model.fit(X, y, s)
     assert stages["epochs"] == [epochs, 3]
     assert len(stages["predicted"]) == used
@@ -180,7 +181,7 @@ def test_umix_weighs_by_how_often_it_was_wrong(stages, weights, epochs, counted,
 
 def test_the_last_epochs_are_those_that_count(stages):  # noqa: F811
     X, y, s = hard()
-    options = {"random_state": 0, "validation_fraction": None}
+    options = {"random_state": 0, "validation_fraction": None, "lr": 0.1}
     UMIXClassifier(max_epochs=1, first_stage_epochs=5, counted_epochs=2, **options).fit(X, y, s)
     recorded = [predicted for predicted, _ in stages["predicted"]]
     for epochs, predicted in zip((4, 5), recorded, strict=True):
@@ -202,7 +203,8 @@ def test_an_epoch_that_explodes_counts_for_nothing(counted, weights, monkeypatch
         return real(self, source)
 
     monkeypatch.setattr(GroupNet, "_train_epoch", explode)
-    model = UMIXClassifier(**FAST, first_stage_epochs=5, counted_epochs=counted, eta=10)
+    options = FAST | {"lr": 0.05}  # so that predictions change
+    model = UMIXClassifier(**options, first_stage_epochs=5, counted_epochs=counted, eta=10)
     with pytest.warns(NonFiniteLossWarning, match="epoch 3"):
         model.fit(X, y, s)
     values = set(weights[1].tolist())

@@ -47,6 +47,8 @@ def worst_group(model, faces, seed):
     return 100 * worst_group_accuracy_score(y_test, predicted, groups=s_test)
 
 
+# some faces are there twice, under names of different people
+@pytest.mark.filterwarnings("ignore::gbmix_sklearn.DuplicateSamplesWarning")
 # one test, so that parallel test processes embed the faces once
 def test_balancing_groups_raises_the_worst_one_and_mixing_alone_does_not(
     development_data, tmp_path
