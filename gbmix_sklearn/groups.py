@@ -62,6 +62,11 @@ class Attribute:
         """Column names as text."""
         return [str(name) for name in self.values.columns]
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether it stands for the absence of groups, see :func:`no_attribute`."""
+        return self.values.to_numpy().tolist() == [["all"]]
+
     def __len__(self) -> int:
         return len(self.values)
 

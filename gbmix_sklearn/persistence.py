@@ -213,6 +213,7 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
     estimator.best_epoch_ = content["best_epoch"]
     # models that were saved before these were found have them as parameters
     steps = content.get("steps", content["parameters"])
+    estimator.cell_weights_ = estimator.refit_history_ = None
     estimator.lr_, estimator.weight_decay_ = steps["lr"], steps["weight_decay"]
     for name in estimator._own_results:
         setattr(estimator, name, content["own_results"][name])

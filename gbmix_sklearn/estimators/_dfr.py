@@ -37,10 +37,10 @@ class DFRClassifier(ERMClassifier):
     -----
     Worst-group accuracy with a ResNet-50 in the paper, refitted on validation data
     (``refit_on="validation"``): 92.9 ± 0.2 on Waterbirds, 88.3 ± 1.1 on CelebA. Its "DFR-Tr" is
-    ``refit_on="train"``. Where layers are trained, the default sets a part of the training
-    data aside instead, as the comparison in the paper of GBMix does. The reference code trains without choosing an epoch;
-    ``validation_fraction=None`` does so. On a matrix without hidden layers the refit is the whole
-    model.
+    ``refit_on="train"``. Where layers are trained, the default sets a part of the training data
+    aside instead, as the comparison in the paper of GBMix does. The reference code trains without
+    choosing an epoch; ``validation_fraction=None`` does so. On a matrix without hidden layers the
+    refit is the whole model.
 
     References
     ----------

@@ -134,14 +134,17 @@ classes_ : ndarray of shape (n_classes,)
         The backbone, or its first stages, where they are frozen.
     skipped_ : dict of int to str
         Rows of X that ``on_error="skip"`` left out, and what was wrong with them.
-    lr_, weight_decay_ : float
-        What was trained with.
+    lr_ : float
+        The learning rate that was trained with.
+    weight_decay_ : float
+        The weight decay that was trained with.
     cell_table_ : DataFrame
         How many samples of each cell are trained on, judge epochs and refit, and what is too small
         for what: cells with less than 10 samples and less than a tenth of the mean are trained as
         members of the largest cell of their class.
     cell_weights_ : Series
-        Share of each cell in the loss of the last layer, where a refit has learned it.
+        Share of each cell in the loss of the last layer, where a refit has learned it; else, and in
+        a loaded model, None.
     refit_history_ : DataFrame
         The rounds in which it was learned.
     head_ : LogisticRegression or the classifier given as `refit`

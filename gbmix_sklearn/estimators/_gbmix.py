@@ -29,9 +29,9 @@ class GBMixClassifier(GroupClassifier):
 
     Each step draws a batch with an equal number from every cell (class x attribute), finds the cell
     with the largest loss, mixes it in balance with the cells that share its class or its attribute,
-    and trains on the mixed samples. The last layer is then fitted anew, with a balance of cells that
-    is learned from errors on held-out samples; ``refit="dfr"`` does it as in the paper. Without
-    groups the method balances classes, and warns.
+    and trains on the mixed samples. The last layer is then fitted anew, with a balance of cells
+    that is learned from errors on held-out samples; ``refit="dfr"`` does it as in the paper.
+    Without groups the method balances classes, and warns.
 
     Parameters
     ----------

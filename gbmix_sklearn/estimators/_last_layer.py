@@ -35,6 +35,9 @@ __all__ = ["LastLayer"]
 class LastLayer(Parameters, Prediction):
     """What `refit` and `refit_on` mean."""
 
+    cell_weights_: pd.Series | None
+    refit_history_: pd.DataFrame | None
+
     def _check_refit_part(
         self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
     ) -> None:
@@ -73,8 +76,7 @@ class LastLayer(Parameters, Prediction):
         network = self.net_.raw_module
         weight, bias = network.head_weights
         trained = linear_head(weight, bias, self.classes_)
-        for name in ("cell_weights_", "refit_history_"):  # of an earlier fit
-            self.__dict__.pop(name, None)
+        self.cell_weights_ = self.refit_history_ = None
         self._is_refitted = part is not None and len(np.unique(part.samples.y)) > 1
         if part is None or not self._is_refitted:
             self.head_ = trained
@@ -123,10 +125,7 @@ class LastLayer(Parameters, Prediction):
     @staticmethod
     def _knows_groups_of(valid: EvaluationSource, train: EvaluationSource) -> bool:
         """Whether validation data came with groups where the training data have some."""
-        return valid.inputs is train.inputs or (
-            valid.samples.attribute.values.shape[1] == train.samples.attribute.values.shape[1]
-            and (len(valid.samples.attribute) > 1 or len(train.samples.attribute) == 1)
-        )
+        return train.samples.attribute.is_absent or not valid.samples.attribute.is_absent
 
     def _learn_head(
         self,

@@ -153,7 +153,7 @@ def plan_cells(train: Cells, valid: Cells | None, refitted: Cells | None) -> pd.
             notes[train.index[cell]] = f"too small to be balanced: trains with {train.labels[into]}"
     parts = {"train": train, "validation": valid, "refit": refitted}
     counts = {k: pd.Series(c.counts, c.index) for k, c in parts.items() if c is not None}
-    index = train.index
+    index: pd.Index = train.index
     for column in counts.values():  # validation data may have attribute values of their own
         index = index.append(column.index[~column.index.isin(index)])
     empty = pd.Series(0, index)

@@ -29,6 +29,8 @@ __all__ = ["StepSizes", "warn_of_large_steps"]
 
 #: epochs without a better one than the first before that is worth a word
 _EPOCHS = 8
+#: how much larger than in the first epoch a training loss is that swings, not only varies
+_SWING = 1.25
 
 
 class StepSizes(Parameters):
@@ -118,7 +120,7 @@ def warn_of_large_steps(history: pd.DataFrame) -> None:
     if "valid_loss" not in history or len(history) < _EPOCHS or history["best"].iloc[1:].any():
         return
     loss = history["train_loss"]
-    if (loss.iloc[1:] > loss.iloc[0]).any():
+    if (loss.iloc[1:] > _SWING * loss.iloc[0]).any():
         warnings.warn(
             "no epoch was better for the worst group than the first one, and the training loss "
             'rose after it: the steps are too large for these data. Lower lr, or take lr="auto"',

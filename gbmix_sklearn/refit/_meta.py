@@ -92,9 +92,9 @@ class LastLayerRefit(
     group_table_ : DataFrame
         Count and share of each cell in the data of the refit.
     cell_weights_ : Series
-        Share of each cell in the loss, where the balance was learned.
+        Share of each cell in the loss, where the balance was learned, else None.
     refit_history_ : DataFrame
-        The rounds in which it was learned: errors and weights of the cells.
+        The rounds in which it was learned: errors and weights of the cells; else None.
     n_features_in_ : int
         Features that `estimator` has seen, where it knows.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -128,6 +128,9 @@ class LastLayerRefit(
 
     # routes groups to fit without asking the user to request them
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "keep_together": True}
+
+    cell_weights_: pd.Series | None
+    refit_history_: pd.DataFrame | None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",
@@ -262,13 +265,12 @@ class LastLayerRefit(
             units = encode_units(keep_together, len(cells.y), beside=(X, y))
         self.classes_ = classes
         self.group_table_ = cells.table
-        for attribute in ("cell_weights_", "refit_history_"):  # of an earlier fit
-            self.__dict__.pop(attribute, None)
+        self.cell_weights_ = self.refit_history_ = None
         z = self._embed(X)
         others = None if validation is None else (self._embed(X_val), validation)
         recipe = find_recipe(self.recipe)
         if isinstance(recipe, LearnedRecipe):
-            if others is not None:
+            if others is not None and not others[1].attribute.is_absent:
                 z, cells = np.concatenate([z, others[0]]), cells.followed_by(others[1])
             self.head_ = self._learn(z, cells, recipe, units)
         else:

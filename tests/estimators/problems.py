@@ -72,7 +72,7 @@ def method(name, **parameters):
 
 
 def problem(n=200, n_classes=2, n_values=2, n_features=5, seed=0):
-    """Classes that nearly part, and an attribute that shifts one feature; every cell has samples."""
+    """Classes that nearly part, an attribute that shifts one feature, samples in every cell."""
     rng = np.random.default_rng(seed)
     y, s = np.divmod(np.arange(n) % (n_classes * n_values), n_values)
     order = rng.permutation(n)

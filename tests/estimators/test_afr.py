@@ -23,11 +23,11 @@ def worst(model, X, y, s):
     return model.group_report(X, y, s).worst_group_accuracy
 
 
-@pytest.mark.parametrize("hidden_units", [(), (16,)])
-def test_it_helps_the_worst_group(hidden_units):
+@pytest.mark.parametrize(("hidden_units", "lr"), [((), "auto"), ((16,), 0.01)])
+def test_it_helps_the_worst_group(hidden_units, lr):
     X, y, s = spurious()
     erm, afr = (
-        method(hidden_units=hidden_units, lr=0.01, random_state=0).fit(X, y, s)
+        method(hidden_units=hidden_units, lr=lr, random_state=0).fit(X, y, s)
         for method in (ERMClassifier, AFRClassifier)
     )
     test = spurious(seed=1)

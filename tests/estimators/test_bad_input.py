@@ -112,7 +112,12 @@ def test_typos_in_parameters_are_named(name):
         ({"hidden_units": (2.5,)}, ValueError, "hidden_units must be positive integers"),
         ({"device": "abacus"}, ValueError, "device"),
         (
-            {"refit": "logistic", "refit_fraction": 0.5, "validation_fraction": 0.5},
+            {
+                "refit": "logistic",
+                "refit_on": "held_out",
+                "refit_fraction": 0.5,
+                "validation_fraction": 0.5,
+            },
             ValueError,
             r"leave nothing to train on.*0\.5 \+ 0\.5",
         ),
