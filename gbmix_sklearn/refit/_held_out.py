@@ -21,6 +21,8 @@ N_FOLDS = 5
 #: inverse strength of the penalty times the number of features, as powers of ten: where the search
 #: begins, and where it ends
 _FIRST, _LOWEST, _HIGHEST = (3, 4), 0, 7
+#: where it ends with an anchor
+_STRONGEST = -2
 #: what the average error counts for beside that of the worst cell
 _AVERAGE = 0.1
 #: slope at which the fits of a round stop; the last fit is more exact
@@ -92,8 +94,12 @@ def deal_out(
         alone = units.max() + 1 + np.arange(len(codes) - len(units))
         return divide_units(codes, np.r_[units, alone], [1 / N_FOLDS] * N_FOLDS, rng)
     order = np.lexsort((rng.random(len(codes)), codes))
+    _, cell, counts = np.unique(codes[order], return_inverse=True, return_counts=True)
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     folds = np.empty(len(codes), dtype=np.int64)
-    folds[order] = np.arange(len(codes)) % N_FOLDS
+    # each fold a block of a cell, so that a few samples more or less move few others; cells begin
+    # with different folds, which evens out their sizes
+    folds[order] = (place * N_FOLDS // counts[cell] + cell) % N_FOLDS
     return folds
 
 
@@ -171,9 +177,14 @@ class HeldOutSearch:
         fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), anchor)
         judge = partial(self._judge, fits, judged, zero.shares)
         n_rounds = max(1, self.n_rounds // 2)
-        strong, weights = judge(zero.power - 1, n_rounds, None)
-        weak, _ = judge(zero.power, n_rounds, weights)
-        return weak if weak.loss < strong.loss else strong
+        best, weights = judge(zero.power, n_rounds, None)
+        # a few samples can say what to change where they cannot say all: stronger, while it helps
+        for power in range(zero.power - 1, _STRONGEST - 1, -1):
+            stronger, weights = judge(power, n_rounds, weights)
+            if stronger.loss > best.loss:
+                break
+            best = stronger
+        return best
 
     def _judge(
         self,

@@ -32,7 +32,8 @@ class LearnedHead:
     anchored : bool
         Whether it is held near the trained layer; else near zero.
     cell_weights : ndarray of shape (n_cells,)
-        Share of each cell in the loss.
+        Share of each cell in the loss. Cells that are too small have none: their samples count as
+        those of the largest cell of their class.
     worst, average : float
         Held-out error of the worst cell, shrunken, and of all samples.
     rounds : DataFrame
@@ -95,7 +96,7 @@ def learned_head(
     present = np.unique(cells.y)
     search = HeldOutSearch(
         X,
-        _of_classes(cells, present),
+        _of_classes(cells.without_small(), present),
         folds,
         n_rounds=recipe.n_rounds,
         eta=recipe.eta,
