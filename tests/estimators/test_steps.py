@@ -1,10 +1,12 @@
 """Fits that do not depend on the units of X, and say when steps are too large."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from gbmix_sklearn import GBMixClassifier, LargeStepsWarning
+from gbmix_sklearn import LargeStepsWarning
 from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.estimators._steps import warn_of_large_steps
 
 from .problems import ON_MATRICES, problem
 
@@ -69,11 +71,19 @@ def test_what_was_used_is_told_and_what_is_given_is_used():
     assert (group["lr"], group["weight_decay"]) == (0.02, 0.3)
 
 
+def epochs(best, loss):
+    return pd.DataFrame(
+        {"valid_loss": 1.0, "best": np.arange(10) == best, "train_loss": np.resize(loss, 10)}
+    )
+
+
 def test_steps_that_are_too_large_are_told():
-    rng = np.random.default_rng(0)
-    y, s = rng.integers(2, size=(2, 300))
-    X = rng.normal(size=(300, 200)) + 5 * rng.normal(size=(300, 1)) + 0.3 * y[:, None]
-    model = GBMixClassifier(lr=20.0, weight_decay=0.0, random_state=0, refit=None)
-    with pytest.warns(LargeStepsWarning, match="Lower lr"):
-        for seed in range(20):
-            model.set_params(random_state=seed).fit(X, y, s)
+    with pytest.warns(LargeStepsWarning, match="no epoch was better.*Lower lr"):
+        warn_of_large_steps(epochs(best=0, loss=[1.0, 2.0, 0.9]))
+    for calm in (
+        epochs(best=3, loss=[1.0, 2.0, 0.9]),
+        epochs(best=0, loss=[1.0, 1.1, 0.9]),  # batches differ
+        epochs(best=0, loss=[1.0, 2.0])[:5],  # too few to say
+        epochs(best=0, loss=[1.0, 2.0]).drop(columns="valid_loss"),  # nothing was judged
+    ):
+        warn_of_large_steps(calm)
