@@ -17,6 +17,7 @@ from gbmix_sklearn.groups import (
     encode_together,
     make_cells,
     take_groups,
+    too_small,
     training_cells,
 )
 
@@ -268,3 +269,50 @@ def test_what_a_meta_estimator_cannot_be_fitted_with_is_refused(y, groups, match
 
 def test_errors_have_the_packages_base():
     assert issubclass(GroupsError, GBMixError)
+
+
+class TestSmallCells:
+    def test_a_few_samples_beside_thousands_are_too_small_and_equals_are_not(self):
+        assert too_small(np.array([2000, 1500, 3, 9, 12, 0])).tolist() == [
+            False,
+            False,
+            True,
+            True,
+            False,
+            False,
+        ]
+        assert not too_small(np.array([9, 8, 3, 3])).any()
+        assert not too_small(np.zeros(4, dtype=int)).any()
+
+    def test_their_samples_count_as_members_of_the_largest_cell_of_their_class(self):
+        y = np.repeat([0, 0, 0, 1, 1], [300, 200, 3, 150, 2])
+        s = np.repeat(["a", "b", "rare", "b", "rare"], [300, 200, 3, 150, 2])
+        cells = make_cells(y, s)
+        assert [cells.labels[cell] for cell in cells.small] == ["0, group=rare", "1, group=rare"]
+        merged = cells.without_small()
+        assert merged.counts.tolist() == [303, 200, 0, 0, 152, 0]
+        assert merged.labels == cells.labels
+        assert np.array_equal(merged.y, cells.y)
+        assert merged.without_small() is merged
+
+    def test_the_only_cell_of_a_class_stays(self):
+        cells = make_cells([0] * 500 + [1] * 4, [0] * 250 + [1] * 250 + [0] * 4)
+        assert cells.without_small().counts.tolist() == cells.counts.tolist()
+
+
+def test_samples_that_follow_may_have_values_of_their_own():
+    first = make_cells([0, 1, 0], ["a", "b", "b"])
+    other = make_cells([1, 0, 1], ["c", "a", "b"])
+    joined = first.followed_by(other)
+    assert joined.y.tolist() == [0, 1, 0, 1, 0, 1]
+    values = joined.attribute.values.iloc[joined.s, 0].tolist()
+    assert values == ["a", "b", "b", "c", "a", "b"]
+    two = make_cells([0, 1], [["a", 1], ["b", 2]]).followed_by(
+        make_cells([1, 0], [["b", 1], ["a", 1]])
+    )
+    assert two.attribute.values.iloc[two.s].to_numpy().tolist() == [
+        ["a", 1],
+        ["b", 2],
+        ["b", 1],
+        ["a", 1],
+    ]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbmix_sklearn import SmallCellWarning
-from gbmix_sklearn.estimators._parts import set_aside
+from gbmix_sklearn import GBMixClassifier, SmallCellWarning
+from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.estimators._parts import plan_cells, set_aside
 from gbmix_sklearn.groups import make_cells
 
 cell_counts = st.lists(st.integers(0, 30), min_size=4, max_size=4).filter(any)
@@ -77,3 +78,46 @@ def test_the_generator_decides_alone():
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
+
+
+class TestPlan:
+    def test_the_table_says_what_each_cell_is_used_for_and_what_it_is_too_small_for(self):
+        y = np.repeat([0, 1], 400)
+        s = np.tile(["a", "b"], 400).astype(object)
+        s[:4] = "unknown"
+        X = np.random.default_rng(0).normal(size=(800, 3)) + y[:, None]
+        model = GBMixClassifier(max_epochs=2, random_state=0).fit(X, y, s)
+        table = model.cell_table_
+        assert list(table.columns) == ["train", "validation", "refit", "note"]
+        assert (table["train"] + table["validation"]).sum() == table["refit"].sum() == 800
+        assert table.loc[(0, "unknown"), "note"] == (
+            "too small to be balanced: trains with 0, group=a; judged mostly by its class"
+        )
+        assert (table.drop(index=(0, "unknown"))["note"] == "").all()
+        assert (1, "unknown") not in table.index
+
+    def test_validation_data_may_have_values_of_their_own(self):
+        cells = make_cells([0, 0, 1, 1], ["a", "b", "a", "b"])
+        table = plan_cells(cells, make_cells([0, 1], [3, 3]), None)
+        assert table.loc[(0, 3), ["train", "validation", "refit"]].tolist() == [0, 1, 0]
+        assert table.loc[(1, "b"), ["train", "validation", "refit"]].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["GBMix", "RWG", "GroupDRO", "DFR", "LISA"])
+def test_three_rows_of_another_value_move_no_recall_far(name):
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=3000)
+    s = np.where(rng.random(3000) < 0.8, np.where(y, "a", "b"), np.where(y, "b", "a")).astype(
+        object
+    )
+    X = rng.normal(size=(3000, 8)) + 0.8 * y[:, None] * (np.arange(8) < 3)
+    X[:, 3] += s == "a"
+    rare = s.copy()
+    rare[np.flatnonzero(y == 0)[:3]] = "unknown"
+    recalls = []
+    for groups in (s, rare):
+        model = METHODS[name](random_state=0, max_epochs=5)
+        model.fit(X[:2000], y[:2000], groups[:2000])
+        predicted = model.predict(X[2000:])
+        recalls.append([(predicted[y[2000:] == c] == c).mean() for c in (0, 1)])
+    assert np.abs(np.subtract(*recalls)).max() <= 0.05
