@@ -41,7 +41,7 @@ class JTTClassifier(GroupClassifier):
     first_stage_epochs : int, default=1
         Epochs of the first stage, the paper's T: 60 on Waterbirds and 1 on CelebA. It decides how
         many errors are left and is worth a search.
-    lambda_up : int, default=50
+    lambda_up : int, default=20
         How many more times the error set occurs; the paper takes 100 on Waterbirds and 50 on
         CelebA, out of 20, 50 and 100. That is for error sets of a few per cent: one sample in five,
         as on a table whose classes overlap, would be 93 % of what the second stage sees.
@@ -83,7 +83,7 @@ class JTTClassifier(GroupClassifier):
 
     _: KW_ONLY
     first_stage_epochs: int = 1
-    lambda_up: int = 50
+    lambda_up: int = 20
 
     _own_results: ClassVar[tuple[str, ...]] = ("n_errors_",)
     _stages: ClassVar[tuple[str, ...]] = ("first", "training")

@@ -46,7 +46,7 @@ def test_published_files_agree_with_pandas(published):
     assert faces.target_names == ["non-blond", "blond"]
     assert faces.group_names == ["female", "male"]
     assert [faces[name].dtype for name in ("target", "groups", "split")] == [np.int64] * 3
-    assert layouts.size_of(faces.images[-1]) == (89, 109)
+    assert layouts.size_of(faces.images[-1]) == (64, 78)
     # all 40 columns, one by one
     for name in layouts.CELEBA_ATTRIBUTES:
         groups = "Male" if name != "Male" else "Young"
@@ -57,9 +57,10 @@ def test_published_files_undersampled(published):
     whole, small = published(), published(undersample="1:4")
     expected = _celeba.undersampled_counts(counts(whole), 4)
     np.testing.assert_array_equal(counts(small), expected)
-    # 36 blond men of 654 women are 1:18; a quarter of them is 4/18
-    assert counts(whole).tolist() == [[2093, 2024], [654, 36]]
-    assert expected.tolist() == [[111, 2024 * 4 // 18], [654 * 4 // 18, 36]]
+    assert counts(whole).tolist() == [[12588, 13178], [4001, 293]]
+    # 293 blond men of 4,001 women are 1:13; a quarter of them is 4/13
+    assert expected[1].tolist() == [4001 * 4 // 13, 293]
+    assert expected[0, 1] == 13178 * 4 // 13
     for part in (1, 2):
         np.testing.assert_array_equal(counts(small, part), counts(whole, part))
 
