@@ -7,7 +7,7 @@ from ._learned import LearnedHead, learned_head
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
 from ._meta import LastLayerRefit
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe, scaled_by_training
-from ._scaling import scaling_of
+from ._scaling import scaling_of, unit_where_constant
 
 __all__ = [
     "LastLayerRefit",
@@ -27,4 +27,5 @@ __all__ = [
     "scaled_by_training",
     "scaling_of",
     "set_weights",
+    "unit_where_constant",
 ]

@@ -90,7 +90,17 @@ def learned_head(
     Returns
     -------
     LearnedHead
+
+    Raises
+    ------
+    ValueError
+        If all samples are in one fold.
     """
+    if len(np.unique(folds)) < 2:
+        raise ValueError(
+            "a balance is learned from samples that a fit has not seen, and all samples belong "
+            "together: keep_together has a single unit. Leave it out, or give samples of others"
+        )
     mean, scale = scaling_of(z) if scaling is None else scaling
     X = ((z - mean) / scale).astype(np.float32, copy=False)
     present = np.unique(cells.y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["scaling_of"]
+__all__ = ["scaling_of", "unit_where_constant"]
 
 #: a feature that varies by no more than a few rounding steps of its mean is constant
 _ROUNDING_STEPS = 8
@@ -35,6 +35,22 @@ def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     mean = z.mean(axis=0, dtype=np.float64)
     scale = z.std(axis=0, dtype=np.float64)
-    constant = scale <= _ROUNDING_STEPS * np.finfo(z.dtype).eps * np.abs(mean)
-    scale[constant] = 1
+    scale = unit_where_constant(mean, scale, float(np.finfo(z.dtype).eps))
     return mean.astype(z.dtype), scale.astype(z.dtype)
+
+
+def unit_where_constant(mean: np.ndarray, scale: np.ndarray, eps: float) -> np.ndarray:
+    """Scales of which those of constant features are 1.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Of each feature.
+    eps : float
+        Distance from 1 to the next number in the precision of the data.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+    """
+    return np.where(scale <= _ROUNDING_STEPS * eps * np.abs(mean), 1.0, scale)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..refit import unit_where_constant
 from ._inputs import ArrayInputs
 
 __all__ = ["InputScaling"]
-
-#: a feature that varies by no more than a few rounding steps of its mean is constant
-_ROUNDING_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -32,19 +30,19 @@ class InputScaling:
     @classmethod
     def of(cls, inputs: ArrayInputs, rows: np.ndarray) -> InputScaling:
         """Measure some rows of a matrix, a chunk at a time."""
-        first = next(inputs.chunks(rows[:1]))[0].double()  # sums of differences to it stay exact
+        first = _exact(next(inputs.chunks(rows[:1])))[0]  # sums of differences to it stay exact
         sums = torch.zeros_like(first)
         squares = torch.zeros_like(first)
         for chunk in inputs.chunks(rows):
-            difference = chunk.double() - first
+            difference = _exact(chunk) - first
             sums += difference.sum(0)
             squares += difference.square().sum(0)
         mean = sums / len(rows)
         scale = (squares / len(rows) - mean.square()).clamp(min=0).sqrt()
         mean += first
-        rounding = _ROUNDING_STEPS * torch.finfo(inputs.x.dtype).eps * mean.abs()
-        scale[scale <= rounding] = 1
-        return cls(mean.cpu().numpy(), scale.cpu().numpy())
+        of_features = mean.cpu().numpy(), scale.cpu().numpy()
+        eps = torch.finfo(inputs.x.dtype).eps
+        return cls(of_features[0], unit_where_constant(*of_features, eps))
 
     def apply(self, inputs: ArrayInputs) -> ArrayInputs:
         """Standardise a matrix: a new one, since the old one is the user's."""
@@ -60,3 +58,8 @@ class InputScaling:
         bias = layer.bias.double().cpu() - weight @ torch.from_numpy(self.mean)
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
+
+
+def _exact(x: Tensor) -> Tensor:
+    """In double precision, which Apple's GPUs do not have."""
+    return (x.cpu() if x.device.type == "mps" else x).double()

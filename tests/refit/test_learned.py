@@ -161,6 +161,12 @@ class TestLastLayerRefit:
         assert np.array_equal(both.head_.coef_, pooled.head_.coef_)
 
 
+def test_a_single_unit_leaves_nothing_to_judge_by():
+    X, y, s = uneven(100)
+    with pytest.raises(ValueError, match="keep_together has a single unit"):
+        learned_head(X, make_cells(y, s), folds=np.zeros(100, dtype=int))
+
+
 def test_units_are_in_one_fold():
     codes = np.arange(100) % 4
     units = np.arange(60) // 3
