@@ -252,7 +252,8 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             return None if valid is None else valid.samples
         rows = parts["train"] if self._refit_source == "train" else parts["refit_fraction"]
         refitted = cells.take(rows)
-        if isinstance(find_recipe(self._refit), LearnedRecipe) and valid is not None:
+        learns = isinstance(find_recipe(self._refit), LearnedRecipe)
+        if learns and valid is not None and self._knows_groups_of(valid, train):
             return refitted.followed_by(valid.samples)
         return refitted
 

@@ -89,7 +89,11 @@ class LastLayer(Parameters, Prediction):
         recipe = find_recipe(self._refit)
         if isinstance(recipe, LearnedRecipe):
             sources = [part]
-            if valid is not None and valid is not part and self._knows_groups_of(valid, train):
+            if (
+                valid is not None
+                and valid is not part
+                and self._knows_groups_of(valid, train.samples)
+            ):
                 sources.append(valid)
             # the trained layer knows the training part: near it, errors there would say nothing
             unseen = np.concatenate(
@@ -123,9 +127,9 @@ class LastLayer(Parameters, Prediction):
         )
 
     @staticmethod
-    def _knows_groups_of(valid: EvaluationSource, train: EvaluationSource) -> bool:
+    def _knows_groups_of(valid: EvaluationSource, train: Cells) -> bool:
         """Whether validation data came with groups where the training data have some."""
-        return train.samples.attribute.is_absent or not valid.samples.attribute.is_absent
+        return train.attribute.is_absent or not valid.samples.attribute.is_absent
 
     def _learn_head(
         self,
@@ -140,11 +144,12 @@ class LastLayer(Parameters, Prediction):
     ) -> LogisticRegression:
         """Fit the last layer on samples weighted as held-out errors ask for."""
 
-        def tell_round(number: int, worst: float, average: float) -> None:
+        def tell_round(C: float, near: str, number: int, worst: float, average: float) -> None:
             if is_told(self.verbose):
-                facts = {"round": number + 1, "worst": 1 - worst, "average": 1 - average}
-                line = f"refit  round {number + 1}  worst group {1 - worst:.3f}"
-                tell(f"{line}  average {1 - average:.3f}", facts, self.verbose)
+                facts = {"round": number + 1, "C": C, "worst": 1 - worst, "average": 1 - average}
+                line = f"refit near {near}  C {C:.2g}  round {number + 1}"
+                line += f"  worst group {1 - worst:.3f}  average {1 - average:.3f}"
+                tell(line, facts, self.verbose)
 
         folds = deal_out(cells.codes, rng, units)
         found = learned_head(

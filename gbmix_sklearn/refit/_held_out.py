@@ -117,7 +117,8 @@ class HeldOutSearch:
     n_rounds, eta, max_average_loss
         See :func:`gbmix_sklearn.balance.learn_balance`.
     on_round : callable, default=None
-        Told the number of each round, the error of its worst cell and the average error.
+        Told the penalty's C, what it pulls towards ("zero" or "the trained layer"), the number of
+        each round, the error of its worst cell and the average error.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class HeldOutSearch:
         n_rounds: int,
         eta: float,
         max_average_loss: float | None = None,
-        on_round: Callable[[int, float, float], None] | None = None,
+        on_round: Callable[[float, str, int, float, float], None] | None = None,
     ):
         self.X = X
         self.cells = cells
@@ -196,6 +197,7 @@ class HeldOutSearch:
         start: Weights | None,
     ) -> tuple[Candidate, Weights]:
         C = 10.0**power / self._n_features
+        towards = "zero" if _anchor_of(fits) is None else "the trained layer"
         state = start
         scores = kept = np.empty(0)
 
@@ -221,7 +223,7 @@ class HeldOutSearch:
             eta=self.eta,
             max_average_loss=self.max_average_loss,
             on_best=keep,
-            on_round=self.on_round,
+            on_round=self.on_round and partial(self.on_round, C, towards),
         )
         row = balance.rounds.iloc[balance.best_round]
         kept = kept.ravel() if fits.n_rows == 1 else kept

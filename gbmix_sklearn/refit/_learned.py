@@ -58,7 +58,7 @@ def learned_head(
     scaling: tuple[np.ndarray, np.ndarray] | None = None,
     folds: np.ndarray,
     recipe: LearnedRecipe = LearnedRecipe(),  # noqa: B008 - it is frozen
-    on_round: Callable[[int, float, float], None] | None = None,
+    on_round: Callable[[float, str, int, float, float], None] | None = None,
 ) -> LearnedHead:
     """Fit the last layer on all samples, weighted as the errors on held-out folds ask for.
 
@@ -85,7 +85,7 @@ def learned_head(
     recipe : LearnedRecipe
         What the rounds do.
     on_round : callable, default=None
-        Told the number of each round, the error of its worst cell and the average error.
+        Told what :class:`HeldOutSearch` tells of each round.
 
     Returns
     -------

@@ -227,6 +227,7 @@ def test_a_learned_balance_takes_validation_data_where_their_groups_are_known(le
     with pytest.warns(MissingGroupsWarning):
         model.fit(X[100:], y[100:], s[100:], X_val=X[:100], y_val=y[:100])
     assert len(learned["z"]) == 300
+    assert model.cell_table_["refit"].sum() == 300  # and the table says so
 
 
 @pytest.mark.parametrize(
