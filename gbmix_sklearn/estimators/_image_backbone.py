@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch import nn
 
 from .._device import resolve_precision
@@ -21,6 +22,7 @@ from ..backbones._embedding import embed, open_cache_of
 from ..backbones._images import Images, Picture
 from ..backbones._memory import find_batch_size
 from ..backbones._memory_cache import memory_cache
+from ..backbones._parallel import ordered_map
 from ..backbones._pixels import PixelStore, decode
 from ..backbones._preprocess import Preprocess
 from ..backbones._progress import Progress
@@ -207,7 +209,23 @@ class ImageBackbone:
                 update=self._progress("reading", images),
             )
         rows_at_once = find_batch_size(self._joined(self._trained, device).image_bytes, device)
-        inputs = ImageInputs(store, preprocess, augmentation, device, rows_at_once)
+
+        def as_evaluated(positions: np.ndarray) -> torch.Tensor:
+            rows = store.rows[positions]
+            if not is_varied[rows].any():
+                return store.take(positions)
+            # what is cropped anew in every epoch is stored whole, and judged as any other image
+            pictures = (images[row] for row in rows)
+            return torch.stack(list(ordered_map(preprocess.pixels, pictures, 2 * cpu_count())))
+
+        inputs = ImageInputs(
+            store,
+            preprocess,
+            augmentation,
+            device,
+            rows_at_once,
+            None if limit is None else as_evaluated,
+        )
         return Loaded(inputs, store.broken, store.rows if store.broken else None)
 
     def _run_frozen(self, images: Images, device: torch.device, on_error: str) -> Loaded:

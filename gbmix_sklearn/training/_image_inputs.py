@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ class ImageInputs:
         Where batches come out.
     rows_at_once : int
         Images that are evaluated at once.
+    as_evaluated : callable, default=None
+        From positions in the store to uint8 pixels as the backbone's own evaluation prepares them;
+        None where the store has these.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class ImageInputs:
         augmentation: Augmentation,
         device: torch.device,
         rows_at_once: int,
+        as_evaluated: Callable[[np.ndarray], Tensor] | None = None,
     ):
         self.store = store
         self.preprocess = preprocess
         self.augmentation = augmentation
         self.device = device
         self.rows_at_once = rows_at_once
+        self.as_evaluated = as_evaluated or store.take
 
     def __len__(self) -> int:
         return len(self.store)
@@ -56,9 +61,9 @@ class ImageInputs:
         return self._normalized(pixels, self.augmentation.in_background)
 
     def chunks(self, rows: np.ndarray) -> Iterator[Tensor]:
-        """Normalise the images as the backbone's own evaluation does."""
+        """Prepare and normalise the images as the backbone's own evaluation does."""
         starts = range(0, len(rows), self.rows_at_once)
-        pixels = (self.store.take(rows[start : start + self.rows_at_once]) for start in starts)
+        pixels = (self.as_evaluated(rows[start : start + self.rows_at_once]) for start in starts)
         return self._normalized(pixels, True)
 
     def _normalized(self, pixels: Iterable[Tensor], in_background: bool) -> Iterator[Tensor]:
