@@ -17,7 +17,7 @@ from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
 from ..model_selection._units import Units, encode_units, warn_of_units_as_groups
-from ..refit import LearnedRecipe, find_recipe
+from ..refit import LearnedRecipe, find_recipe, repaired_error
 from ..sampling import ShuffledSampler
 from ..training import (
     Checkpoint,
@@ -28,6 +28,7 @@ from ..training import (
     Network,
     Progress,
     Sampler,
+    embed_in_batches,
     fingerprint,
     hidden_layers,
 )
@@ -40,6 +41,7 @@ from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
 from ._parts import keep, plan_cells, set_aside
+from ._pretrained import State, fit_head, state_of
 from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
 
@@ -195,6 +197,9 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     self.net_ = self._make_net(*args, device=device, tasks=tasks, **options)
                     return self.net_
 
+                run_folder = self._run_folder(X, cells, validation, network, units)
+                trained_on = EvaluationSource(inputs, parts["train"], train)
+                start = self._start_from(network, trained_on) if self._is_pretrained else None
                 training = Training(
                     network,
                     inputs,
@@ -203,22 +208,23 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     valid,
                     seeds["sampler"],
                     make_net,
-                    self._run_folder(X, cells, validation, network, units),
+                    run_folder,
                 )
                 self.net_ = self._train(training)
-            self.best_epoch_ = self.net_.best_epoch_
             self.history_ = history_frame(
                 self.net_.history, train.labels, None if valid is None else valid.labels
             )
             warn_of_large_steps(self.history_)
-            trained_on = EvaluationSource(inputs, parts["train"], train)
             part = None
             if self._refit is not None:
                 part = {"train": trained_on, "validation": valid}.get(self._refit_source)
                 if self._refit_source == "held_out":
                     rows = parts["refit_fraction"]
                     part = EvaluationSource(inputs, rows, cells.take(rows))
-            self._set_head(trained_on, part, valid, seeds["refit"], units)
+            self._set_head(trained_on, part, valid, seeds["refit"], units, start)
+            self.best_epoch_ = self.net_.best_epoch_
+            if self.best_epoch_ == 0:  # the pretrained embedding has stayed
+                self.history_["best"] = False
             self._in_given_units()
             self._n_features_out = self.head_.coef_.shape[1]
         return self
@@ -325,6 +331,12 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         n_features = self._backbone.width(inputs, device)
         return self._assemble(self._backbone.take_trained(), n_features)
 
+    def _start_from(self, network: Network, train: EvaluationSource) -> State:
+        """Fit the last layer of a pretrained network first, and keep it as it is then."""
+        z = embed_in_batches(network.embedding, train.inputs, train.rows, self._backbone.dtype)
+        fit_head(network, z, train.samples, balanced=self._groups_policy != "optional")
+        return state_of(network)
+
     def _assemble(self, backbone: torch.nn.Module | None, n_features: int) -> Network:
         """Put hidden layers and a head behind embeddings of length n_features."""
         self._n_hidden_inputs = n_features
@@ -335,7 +347,12 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         if units:
             layers.append(hidden_layers(n_features, units))
         embedding = torch.nn.Sequential(*layers) if layers else None
-        network = Network(embedding, (n_features, *units)[-1], len(self.classes_))
+        network = Network(
+            embedding,
+            (n_features, *units)[-1],
+            len(self.classes_),
+            is_pretrained=self._is_pretrained,
+        )
         if embedding is None:  # a convex problem has nothing to gain from chance
             for parameter in network.head.parameters():
                 torch.nn.init.zeros_(parameter)
@@ -436,6 +453,8 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             optimizer=OPTIMIZERS[self.optimizer],
             lr=self.lr_,
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
+            repaired_error=repaired_error if self._is_repaired else None,
+            start_counts=self._is_pretrained and not self._is_repaired,
             batch_size=self.batch_size,
             callbacks=all_callbacks,
             device=str(device),

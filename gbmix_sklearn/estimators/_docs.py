@@ -43,7 +43,8 @@ backbone : str or Module, default=None
         Learning rate. "auto" fits the data: where a matrix is trained on, SGD's is
         ``(1 - momentum)`` over the largest eigenvalue of the second moment of the standardised
         features and over the scale of the loss (GBMix's is a sum of four means); where a network is
-        trained on raw inputs, 0.01 over the scale of the loss. `lr_` has it.
+        trained on raw inputs, 0.01 over the scale of the loss, or 0.003 with pretrained weights of
+        timm's. `lr_` has it.
     head_lr : float, default=None
         Learning rate of the last layer, where it is to be another.
     momentum : float, default={momentum}
@@ -153,8 +154,10 @@ classes_ : ndarray of shape (n_classes,)
         A row for each epoch: losses, learning rate, seconds, accuracies of the validation part.
     best_epoch_ : int
         The epoch that was kept, counted from 1: the one with the best worst-group accuracy on the
-        validation part, small cells drawn towards their class, then the best mean group
-        accuracy."""
+        validation part, small cells drawn towards their class, then the best mean group accuracy.
+        Where layers before the last are trained and the last one is refitted with learned weights,
+        epochs are judged by such a refit on the folds of the validation part. 0 where pretrained
+        weights of timm's were better before the training."""
 
 T = TypeVar("T", bound=type[Any])
 

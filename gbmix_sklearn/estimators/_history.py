@@ -17,6 +17,7 @@ _COLUMNS = (
     "robust_gap",
     "mean_group_accuracy",
     "average_accuracy",
+    "refitted_worst_group_accuracy",
     "lr",
     "dur",
     "best",

@@ -15,6 +15,7 @@ from ..exceptions import SmallCellWarning
 from ..groups import Cells
 from ..model_selection._units import Units
 from ..refit import (
+    LearnedHead,
     LearnedRecipe,
     deal_out,
     find_recipe,
@@ -28,6 +29,7 @@ from ..training import EvaluationSource, embed_in_batches
 from ._inputs import Validation
 from ._parameters import Parameters
 from ._prediction import Prediction
+from ._pretrained import State, state_of
 
 __all__ = ["LastLayer"]
 
@@ -71,8 +73,13 @@ class LastLayer(Parameters, Prediction):
         valid: EvaluationSource | None,
         rng: np.random.Generator,
         units: Units | None,
+        start: State | None,
     ) -> None:
-        """Refit the last layer on a part of the data, or take it from the net."""
+        """Refit the last layer on a part of the data, or take it from the net.
+
+        `start` is a pretrained network before the training: where a last layer on its embedding is
+        better for the worst cell on samples that neither was trained on, it is kept.
+        """
         network = self.net_.raw_module
         weight, bias = network.head_weights
         trained = linear_head(weight, bias, self.classes_)
@@ -95,19 +102,37 @@ class LastLayer(Parameters, Prediction):
                 and self._knows_groups_of(valid, train.samples)
             ):
                 sources.append(valid)
-            # the trained layer knows the training part: near it, errors there would say nothing
-            unseen = np.concatenate(
-                [np.full(len(source), source is not train) for source in sources]
-            )
-            self.head_ = self._learn_head(
-                np.concatenate([embed(source) for source in sources]),
-                reduce(Cells.followed_by, [source.samples for source in sources]),
-                recipe=recipe,
-                trained=trained if unseen.any() else None,
-                unseen=unseen,
-                units=_units_of(sources, train, units),
-                rng=rng,
-            )
+
+            def learn(
+                sources: list[EvaluationSource], trained: LogisticRegression | None
+            ) -> LearnedHead:
+                of_others = [source is not train for source in sources]
+                return self._learn_head(
+                    np.concatenate([embed(source) for source in sources]),
+                    reduce(Cells.followed_by, [source.samples for source in sources]),
+                    recipe=recipe,
+                    # it knows the training part: near it, errors there would say nothing
+                    trained=trained if any(of_others) else None,
+                    unseen=np.repeat(of_others, [len(source) for source in sources]),
+                    units=_units_of(sources, train, units),
+                    rng=rng,
+                )
+
+            found = learn(sources, trained)
+            if start is not None and sources != [train]:
+                state = state_of(network)
+                network.load_state_dict(start)
+                # this embedding was not trained on labels: the training part may be refitted on
+                more = [train] if part is not train and self._refit_source != "validation" else []
+                before = learn([*more, *sources], None)
+                self._tell_start(before, found)
+                if before.worst <= found.worst:
+                    found = before
+                    self.net_.best_epoch_, self.net_.best_state_ = 0, start
+                else:
+                    network.load_state_dict(state)
+            self.head_ = found.head
+            self.cell_weights_, self.refit_history_ = found.cell_weights, found.rounds
             return
         chosen_on = None
         if valid is not None and valid is not part:
@@ -141,7 +166,7 @@ class LastLayer(Parameters, Prediction):
         unseen: np.ndarray,
         units: np.ndarray | None,
         rng: np.random.Generator,
-    ) -> LogisticRegression:
+    ) -> LearnedHead:
         """Fit the last layer on samples weighted as held-out errors ask for."""
 
         def tell_round(C: float, near: str, number: int, worst: float, average: float) -> None:
@@ -151,19 +176,22 @@ class LastLayer(Parameters, Prediction):
                 line += f"  worst group {1 - worst:.3f}  average {1 - average:.3f}"
                 tell(line, facts, self.verbose)
 
-        folds = deal_out(cells.codes, rng, units)
-        found = learned_head(
+        return learned_head(
             z,
             cells,
             trained=trained,
             unseen=unseen,
-            folds=folds,
+            folds=deal_out(cells.codes, rng, units),
             recipe=recipe,
             on_round=tell_round,
         )
-        self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
-        self.refit_history_ = found.rounds
-        return found.head
+
+    def _tell_start(self, before: LearnedHead, after: LearnedHead) -> None:
+        facts = {"worst_before": 1 - before.worst, "worst_after": 1 - after.worst}
+        kept = "pretrained" if before.worst <= after.worst else "trained"
+        line = f"worst group on held-out samples: pretrained embedding {1 - before.worst:.3f}, "
+        line += f"trained {1 - after.worst:.3f}; the {kept} one is kept"
+        tell(line, facts, self.verbose)
 
     def _refit_head(
         self,

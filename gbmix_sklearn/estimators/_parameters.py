@@ -13,7 +13,7 @@ import torch
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..refit import RECIPES, LearnedRecipe, Recipe
+from ..refit import RECIPES, LearnedRecipe, Recipe, find_recipe
 
 __all__ = ["OPTIMIZERS", "RUN_PARAMETERS", "Parameters"]
 
@@ -130,6 +130,12 @@ class Parameters:
         return "learned" if isinstance(self.refit, str) and self.refit == "auto" else self.refit
 
     @property
+    def _is_repaired(self) -> bool:
+        """Whether embeddings that are trained get a last layer by learned weights in the end."""
+        learns = self._refit is not None and isinstance(find_recipe(self._refit), LearnedRecipe)
+        return learns and self._has_layers_before_the_head
+
+    @property
     def _refit_source(self) -> str:
         """Which samples the last layer is refitted on.
 
@@ -212,6 +218,15 @@ class Parameters:
     def _has_layers_before_the_head(self) -> bool:
         trained = self.backbone is not None and not self._runs_once
         return trained or len(self.hidden_units) > 0
+
+    @property
+    def _is_pretrained(self) -> bool:
+        """Whether what is trained begins with weights of timm's, and nothing else before the head.
+
+        Those of a module of one's own may be anything.
+        """
+        named = isinstance(self.backbone, str) and not self._runs_once
+        return named and self.pretrained is not False and not len(self.hidden_units)
 
     @property
     def _backbone_text(self) -> str:

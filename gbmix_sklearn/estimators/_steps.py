@@ -68,7 +68,10 @@ class StepSizes(Parameters):
         """Resolve "auto"."""
         if self._input_scaling is None:
             steps = steps_for_network(
-                self.optimizer, self._loss_scale, self._network_weight_decay, self.backbone
+                self.optimizer,
+                self._loss_scale,
+                self._network_weight_decay,
+                is_pretrained=self._is_pretrained,
             )
         else:
             assert isinstance(inputs, ArrayInputs)

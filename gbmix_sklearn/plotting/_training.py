@@ -260,7 +260,8 @@ class TrainingDisplay:
 
     def _mark_best(self, panel: Axes) -> Any:
         """Mark the last epoch that was better than all before: the one that is kept."""
-        best = self.history["epoch"][self.history["best"].astype(bool)].iloc[-1]
+        kept = self.history["epoch"][self.history["best"].astype(bool)]
+        best = kept.iloc[-1] if len(kept) else 0  # a pretrained network may stay as it was
         return panel.axvline(
             best, color=BLACK, linestyle="-.", linewidth=1, zorder=2.5, label=f"epoch kept, {best}"
         )

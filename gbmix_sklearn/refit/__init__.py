@@ -7,6 +7,7 @@ from ._learned import LearnedHead, learned_head
 from ._linear import linear_decision, linear_head, linear_probabilities, set_weights
 from ._meta import LastLayerRefit
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe, scaled_by_training
+from ._repaired import repaired_error
 from ._scaling import scaling_of, unit_where_constant
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "linear_head",
     "linear_probabilities",
     "refit_head",
+    "repaired_error",
     "scaled_by_training",
     "scaling_of",
     "set_weights",

@@ -14,7 +14,7 @@ from ..groups import Cells
 from ..model_selection._units import divide_units
 from ._logistic import LogisticFits, Weights, predict_codes
 
-__all__ = ["N_FOLDS", "Candidate", "HeldOutSearch", "deal_out"]
+__all__ = ["N_FOLDS", "Candidate", "HeldOutSearch", "deal_out", "of_classes"]
 
 #: folds of which each is judged by a fit of the others
 N_FOLDS = 5
@@ -103,6 +103,14 @@ def deal_out(
     return folds
 
 
+def of_classes(cells: Cells, present: np.ndarray) -> Cells:
+    """The same samples where only the classes that have any are known."""
+    if len(present) == len(cells.classes):
+        return cells
+    y = np.searchsorted(present, cells.y)
+    return Cells(y, [cells.classes[k] for k in present], cells.attribute)
+
+
 class HeldOutSearch:
     """Weighted logistic regressions, judged on the fold that each has not seen.
 
@@ -162,6 +170,14 @@ class HeldOutSearch:
                 break
             power += step
         return tried[power]
+
+    def with_one_penalty(self) -> Candidate:
+        """Learn the balance with the penalty that the search begins with."""
+        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes))
+        judged = np.arange(len(self.X))
+        return self._judge(fits, judged, start_shares(self.cells), _FIRST[0], self.n_rounds, None)[
+            0
+        ]
 
     def near(self, anchor: Anchor, judged: np.ndarray, zero: Candidate) -> Candidate:
         """Choose a penalty that pulls towards an anchor, beginning where zero has led to.

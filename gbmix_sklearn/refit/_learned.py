@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ..groups import Cells
 from ._anchored import anchor_of
-from ._held_out import HeldOutSearch
+from ._held_out import HeldOutSearch, of_classes
 from ._linear import set_weights, with_absent_classes
 from ._recipe import LearnedRecipe
 from ._scaling import scaling_of
@@ -31,11 +31,13 @@ class LearnedHead:
         Inverse strength of the penalty.
     anchored : bool
         Whether it is held near the trained layer; else near zero.
-    cell_weights : ndarray of shape (n_cells,)
+    cell_weights : Series of shape (n_cells,)
         Share of each cell in the loss. Cells that are too small have none: their samples count as
         those of the largest cell of their class.
-    worst, average : float
-        Held-out error of the worst cell, shrunken, and of all samples.
+    worst : float
+        Error of the worst cell, shrunken, on held-out samples that nothing before was trained on.
+    average : float
+        Held-out error of all samples.
     rounds : DataFrame
         The rounds that led there, see :class:`gbmix_sklearn.balance.LearnedBalance`.
     """
@@ -43,7 +45,7 @@ class LearnedHead:
     head: LogisticRegression
     C: float
     anchored: bool
-    cell_weights: np.ndarray
+    cell_weights: pd.Series
     worst: float
     average: float
     rounds: pd.DataFrame
@@ -77,7 +79,7 @@ def learned_head(
         The layer as it was trained, which the new one may be held near.
     unseen : ndarray of shape (n_samples,), dtype bool, default=None
         Which samples `trained` has not been trained on: only their errors say how good it is to
-        stay near it. None is all.
+        stay near it, and how good the result is. None is all.
     scaling : tuple of (mean, scale), default=None
         What standardises the embeddings; None takes it from `z`.
     folds : ndarray of shape (n_samples,), dtype int
@@ -106,7 +108,7 @@ def learned_head(
     present = np.unique(cells.y)
     search = HeldOutSearch(
         X,
-        _of_classes(cells.without_small(), present),
+        of_classes(cells.without_small(), present),
         folds,
         n_rounds=recipe.n_rounds,
         eta=recipe.eta,
@@ -114,8 +116,8 @@ def learned_head(
         on_round=on_round,
     )
     best = search.from_zero()
+    judged = np.arange(len(z)) if unseen is None or not unseen.any() else np.flatnonzero(unseen)
     if trained is not None:
-        judged = np.arange(len(z)) if unseen is None else np.flatnonzero(unseen)
         anchored = search.near(anchor_of(trained, present, (mean, scale)), judged, best)
         best = anchored if anchored.worst < search.worst_of(best, judged) else best
     coef, intercept = search.final(best)
@@ -131,16 +133,8 @@ def learned_head(
         head,
         best.C,
         best.anchor is not None,
-        shares.ravel(),
-        best.worst,
+        pd.Series(shares.ravel(), cells.index, name="weight"),
+        search.worst_of(best, judged),
         best.average,
         best.rounds,
     )
-
-
-def _of_classes(cells: Cells, present: np.ndarray) -> Cells:
-    """The same samples where only the classes that have any are known."""
-    if len(present) == len(cells.classes):
-        return cells
-    y = np.searchsorted(present, cells.y)
-    return Cells(y, [cells.classes[k] for k in present], cells.attribute)

@@ -295,7 +295,7 @@ class LastLayerRefit(
         folds = deal_out(cells.codes, rng, None if units is None else units.codes)
         trained = self._trained_layer(z.shape[1])
         found = learned_head(z, cells, recipe=recipe, trained=trained, folds=folds)
-        self.cell_weights_ = pd.Series(found.cell_weights, cells.index, name="weight")
+        self.cell_weights_ = found.cell_weights
         self.refit_history_ = found.rounds
         return found.head
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from traceback import clear_frames
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,12 +18,19 @@ from torch.nn import functional as F
 from .._device import forward_what_fits, is_out_of_memory, largest_that_fits
 from ..balance import shrink
 from ..exceptions import NonFiniteLossError, NonFiniteLossWarning, OutOfMemoryError
+from ..groups import Cells
 from ._interrupts import deferred_interrupt
 from ._progress import with_steps_shown
 from ._schedule import make_scheduler, scheduled
 from ._source import EvaluationSource, TrainingSource
 
 __all__ = ["GroupNet"]
+
+
+class _Judgement(NamedTuple):
+    facts: dict[str, Any]
+    #: the larger the better
+    score: tuple[float, float]
 
 
 class GroupNet(NeuralNet):
@@ -51,6 +58,11 @@ class GroupNet(NeuralNet):
         Whether to tell on stderr how far a long epoch is.
     patience : int or None
         Stop after this many epochs without a better one.
+    repaired_error : callable or None
+        From embeddings of the validation part and their cells to the error that chooses the epoch,
+        where the last layer is to be refitted; None takes the error of the layer as it is.
+    start_counts : bool
+        Whether the network before its first epoch may be the best, which is then epoch 0.
     **kwargs
         Those of :class:`skorch.NeuralNet`.
     """
@@ -67,6 +79,8 @@ class GroupNet(NeuralNet):
         max_grad_norm: float | None = None,
         patience: int | None = None,
         show_steps: bool = False,
+        repaired_error: Callable[[np.ndarray, Cells], float] | None = None,
+        start_counts: bool = False,
         **kwargs: Any,
     ):
         super().__init__(module, criterion=criterion, train_split=None, **kwargs)
@@ -77,6 +91,8 @@ class GroupNet(NeuralNet):
         self.max_grad_norm = max_grad_norm
         self.patience = patience
         self.show_steps = show_steps
+        self.repaired_error = repaired_error
+        self.start_counts = start_counts
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -158,13 +174,13 @@ class GroupNet(NeuralNet):
         validated = [epoch for epoch in self.history if "valid_loss" in epoch]
         self.lowest_loss_ = min((epoch["valid_loss"] for epoch in validated), default=np.inf)
         stop = self._should_stop()
+        if self.start_counts and y is not None and not self.history:
+            self._keep_if_better(self._judge(y).score)
         while len(self.history) < (epochs or self.max_epochs) and not stop:
             self.notify("on_epoch_begin", dataset_train=X, dataset_valid=y)
             finite = self._train_epoch(X)
             if finite:
-                if y is not None:
-                    self._validate(y)
-                self._keep_if_best(y is not None)
+                self._keep_if_best(y)
             self.history.record("stop", not finite)
             with deferred_interrupt():  # a Ctrl-C is no request of a callback, and tears no file
                 try:
@@ -267,7 +283,7 @@ class GroupNet(NeuralNet):
             return True
         what = "weights became infinite" if math.isfinite(loss) else f"training loss became {loss}"
         cure = "Lower lr, or scale the features (for example with StandardScaler)."
-        if self.best_state_ is None:
+        if len(self.history) == 1:
             raise NonFiniteLossError(f"The {what} in the first epoch. {cure}")
         warnings.warn(
             f"The {what} in epoch {len(self.history)}: training stops and "
@@ -281,56 +297,73 @@ class GroupNet(NeuralNet):
         plan = getattr(self.criterion_, "plan", None)
         return None if plan is None else plan(y, s, self.n_classes)
 
-    def _validate(self, source: EvaluationSource) -> None:
-        """Record the loss and the accuracy of every cell of the validation part."""
+    def _keep_if_best(self, valid: EvaluationSource | None) -> None:
+        """Record the judgement of the epoch, and keep its weights if it is the best.
+
+        Without validation the last one is.
+        """
+        score = (float(len(self.history)), 0.0)
+        if valid is not None:
+            judgement = self._judge(valid)
+            score = judgement.score
+            for name, value in judgement.facts.items():
+                self.history.record(name, value)
+            # skorch's nets have it, and some of its callbacks ask for it; the epoch kept is "best"
+            loss = judgement.facts["valid_loss"]
+            self.history.record("valid_loss_best", loss < self.lowest_loss_)
+            self.lowest_loss_ = min(loss, self.lowest_loss_)
+        self.history.record("best", self._keep_if_better(score))
+
+    def _keep_if_better(self, score: tuple[float, float]) -> bool:
+        better = score > self.best_score_
+        if better:
+            self.best_score_, self.best_epoch_ = score, len(self.history)
+            self.best_state_ = {
+                name: value.detach().clone() for name, value in self.raw_module.state_dict().items()
+            }
+        return better
+
+    def _judge(self, source: EvaluationSource) -> _Judgement:
+        """The loss and the accuracy of every cell of the validation part.
+
+        The best epoch has the best worst cell, small ones drawn towards their class: a cell of two
+        samples chooses nothing.
+        """
         self._set_training(False)
         device = source.device
         loss = torch.zeros((), device=device)
         correct = torch.zeros(len(source.counts), device=device)
         limit = 0  # as large as the batches
+        embed = None if self.repaired_error is None else self.raw_module.embed
+        embeddings = []
         with torch.inference_mode(), self._autocast():
             for x, y, cells in source:
-                outputs, limit = forward_what_fits(self.module_, x, limit or len(x))
-                logits = torch.cat(outputs).float()
+                outputs, limit = forward_what_fits(embed or self.module_, x, limit or len(x))
+                output = torch.cat(outputs)
+                if embed is not None:
+                    embeddings.append(output.float().cpu().numpy())
+                    output = self.raw_module.head(output)
+                logits = output.float()
                 loss += F.cross_entropy(logits, y, reduction="sum")
                 correct.index_add_(0, cells, (logits.argmax(1) == y).float())
         hits = correct.cpu().numpy()
         present = source.counts > 0
         accuracy = hits[present] / source.counts[present]
-        record = self.history.record
-        mean_loss = float(loss) / len(source)
-        record("valid_loss", mean_loss)
-        # skorch's nets have it, and some of its callbacks ask for it; the epoch kept is "best"
-        record("valid_loss_best", mean_loss < self.lowest_loss_)
-        self.lowest_loss_ = min(mean_loss, self.lowest_loss_)
-        # as an event it is skipped by skorch's loggers, most of which take numbers only
-        record("event_cell_accuracy", (hits / np.where(present, source.counts, np.nan)).tolist())
-        record("worst_group_accuracy", float(accuracy.min()))
-        errors = shrink(source.counts - hits, source.samples)
-        self.worst_score_ = 1 - float(np.nanmax(errors))
-        record("robust_gap", float(accuracy.max() - accuracy.min()))
-        record("mean_group_accuracy", float(accuracy.mean()))
-        record("average_accuracy", float(hits.sum() / len(source)))
-
-    def _keep_if_best(self, validated: bool) -> None:
-        """Keep the weights if this epoch is the best; without validation, the last one is.
-
-        The best has the best worst cell, small ones drawn towards their class: a cell of two
-        samples chooses nothing.
-        """
-        last = self.history[-1]
-        score = (
-            (self.worst_score_, last["mean_group_accuracy"])
-            if validated
-            else (float(len(self.history)), 0.0)
-        )
-        best = score > self.best_score_
-        self.history.record("best", best)
-        if best:
-            self.best_score_, self.best_epoch_ = score, len(self.history)
-            self.best_state_ = {
-                name: value.detach().clone() for name, value in self.raw_module.state_dict().items()
-            }
+        facts = {
+            "valid_loss": float(loss) / len(source),
+            # as an event it is skipped by skorch's loggers, most of which take numbers only
+            "event_cell_accuracy": (hits / np.where(present, source.counts, np.nan)).tolist(),
+            "worst_group_accuracy": float(accuracy.min()),
+            "robust_gap": float(accuracy.max() - accuracy.min()),
+            "mean_group_accuracy": float(accuracy.mean()),
+            "average_accuracy": float(hits.sum() / len(source)),
+        }
+        if self.repaired_error is None:
+            worst = float(np.nanmax(shrink(source.counts - hits, source.samples)))
+        else:
+            worst = self.repaired_error(np.concatenate(embeddings), source.samples)
+            facts["refitted_worst_group_accuracy"] = 1 - worst
+        return _Judgement(facts, (1 - worst, facts["mean_group_accuracy"]))
 
     def _should_stop(self) -> bool:
         if not self.history:

@@ -27,18 +27,37 @@ class Network(nn.Module):
         Length of an embedding; more than one dimension is flattened.
     n_classes : int
         Number of logits.
+    is_pretrained : bool, default=False
+        Whether batch norm keeps the statistics that it has.
+
+    Notes
+    -----
+    Pretrained weights fit the statistics that came with them. Those of balanced or mixed batches of
+    another task are others: features lose by them more than a fine-tuning gains.
     """
 
-    def __init__(self, embedding: nn.Module | None, n_features: int, n_classes: int):
+    def __init__(
+        self,
+        embedding: nn.Module | None,
+        n_features: int,
+        n_classes: int,
+        *,
+        is_pretrained: bool = False,
+    ):
         super().__init__()
         self.embedding = embedding
         self.head = nn.Linear(n_features, n_classes)
+        self.is_pretrained = is_pretrained
 
     def train(self, mode: bool = True) -> Network:
         """Set the mode; parts that are frozen, statistics and dropout included, stay in eval."""
         super().train(mode)
         if mode:
             _rest_frozen(self)
+            if self.is_pretrained:
+                for module in self.modules():
+                    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                        module.eval()
         return self
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def steps_for_features(
 
 
 def steps_for_network(
-    optimizer: str, loss_scale: float, weight_decay: float, backbone: Any
+    optimizer: str, loss_scale: float, weight_decay: float, *, is_pretrained: bool
 ) -> Steps:
     """Steps for a network that is trained on what it makes of raw inputs.
 
@@ -114,13 +114,13 @@ def steps_for_network(
         How many mean losses the loss is the sum of.
     weight_decay : float
         What the method has by default.
-    backbone : str or Module
-        The name of a model of timm's has weights that are worth keeping near.
+    is_pretrained : bool
+        Whether it has weights that are worth keeping near.
 
     Returns
     -------
     Steps
     """
     if optimizer == "sgd":
-        return Steps(0.01 / loss_scale, weight_decay)
-    return Steps(1e-4 if isinstance(backbone, str) else 1e-3, weight_decay)
+        return Steps((0.003 if is_pretrained else 0.01) / loss_scale, weight_decay)
+    return Steps(1e-4 if is_pretrained else 1e-3, weight_decay)

@@ -104,6 +104,7 @@ class TestSteps:
         assert many == pytest.approx(few / 10)
 
     def test_networks_have_steps_of_their_own(self):
-        assert steps_for_network("sgd", 4.0, 1e-4, nn.Identity()) == (0.0025, 1e-4)
-        assert steps_for_network("adamw", 1.0, 0.1, "resnet18") == (1e-4, 0.1)
-        assert steps_for_network("adamw", 1.0, 0.1, nn.Identity()).lr == 1e-3
+        assert steps_for_network("sgd", 4.0, 1e-4, is_pretrained=False) == (0.0025, 1e-4)
+        assert steps_for_network("sgd", 1.0, 1e-4, is_pretrained=True).lr == 0.003
+        assert steps_for_network("adamw", 1.0, 0.1, is_pretrained=True) == (1e-4, 0.1)
+        assert steps_for_network("adamw", 1.0, 0.1, is_pretrained=False).lr == 1e-3
