@@ -5,12 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 
+from .frozen import main as frozen
 from .networks import main as networks
 from .paper.main import main as paper
-from .reading import main as reading
 from .tabular import main as tabular
 
-COMMANDS = {"networks": networks, "paper": paper, "reading": reading, "tabular": tabular}
+COMMANDS = {
+    "frozen": frozen,
+    "networks": networks,
+    "paper": paper,
+    "tabular": tabular,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

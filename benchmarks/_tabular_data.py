@@ -23,6 +23,7 @@ __all__ = [
     "AbsentError",
     "Part",
     "Table",
+    "compas",
     "divide",
     "load",
     "merge_rare_races",
@@ -82,16 +83,23 @@ def load(dataset: str, root: Path) -> Table:
         X = bunch.data.drop(columns=["race", "sex", "fnlwgt"])
         y = np.asarray(bunch.target == ">50K")
     else:
-        bunch = _load_compas(root)
+        bunch = compas(root, groups=["race", "sex"])
         X = bunch.data.drop(columns=["race", "sex"])
         y = np.asarray(bunch.target)
     return Table(X, y.astype(np.int64), bunch.groups.reset_index(drop=True))
 
 
-def _load_compas(root: Path) -> Any:
+def compas(root: Path, **options: Any) -> Any:
+    """Load COMPAS from below a folder, as a file or in the archive that has it.
+
+    Raises
+    ------
+    AbsentError
+        If it is not there.
+    """
     for folder in (root, root / "tabular"):
         if (folder / COMPAS_FILE).exists():
-            return load_compas(folder / COMPAS_FILE, groups=["race", "sex"])
+            return load_compas(folder / COMPAS_FILE, **options)
     if not (root / ARCHIVE).exists():
         raise AbsentError(
             f"neither {COMPAS_FILE} (see load_compas) nor {ARCHIVE} that has it is in {root}"
@@ -102,7 +110,7 @@ def _load_compas(root: Path) -> Any:
             raise AbsentError(f"{root / ARCHIVE} has no {COMPAS_FILE}")
         member.name = COMPAS_FILE
         archive.extract(member, place, filter="data")
-        return load_compas(Path(place) / COMPAS_FILE, groups=["race", "sex"])
+        return load_compas(Path(place) / COMPAS_FILE, **options)
 
 
 def merge_rare_races(

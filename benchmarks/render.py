@@ -20,12 +20,12 @@ import pandas as pd
 
 from gbmix_sklearn.estimators import METHODS
 
+from ._frozen_report import block as frozen_block
 from ._markdown import pipes, spread
 from ._networks_report import block as networks_block
 from ._records import RESULTS, read
 from ._tabular_report import block as tabular_block
 from .paper.report import block as paper
-from .reading import block as reading_block
 from .refit import table as refit_table
 
 ROOT = Path(__file__).parents[1]
@@ -51,28 +51,6 @@ def demo(results: dict[str, Any]) -> str:
     return f"{table}\n\nTest data, per cent, mean ± std of {n_seeds} seeds. {_source(results)}"
 
 
-def defaults(results: dict[str, Any]) -> str:
-    frame = pd.DataFrame(results["records"])
-    frame["setting"] = frame["setting"].map(
-        lambda s: ", ".join(f"{k}={v!r}" for k, v in s.items()) or "defaults"
-    )
-    datasets = list(frame["dataset"].unique())
-    frame = frame.set_index(["dataset", "seed"])
-    standard = frame[(frame["method"] == "GBMix") & (frame["setting"] == "defaults")]
-    rows = []
-    for (method, setting), part in frame.groupby(["method", "setting"], sort=False):
-        scores = [spread(part.loc[name, "worst_group_accuracy"]) for name in datasets]
-        gain = 100 * (part["worst_group_accuracy"] - standard["worst_group_accuracy"])
-        rows.append([method, f"`{setting}`", *scores, f"{gain.mean():+.1f} ± {gain.sem():.1f}"])
-    table = pipes(["method", "setting", *datasets, "to the defaults"], rows)
-    n_seeds = frame.index.unique("seed").size
-    return (
-        f"{table}\n\nWorst-group accuracy on held-out validation data, per cent, mean ± std of "
-        f"{n_seeds} seeds, each with a split of its own. Last column: mean difference to the "
-        f"defaults of GBMix on the same splits, ± its standard error. {_source(results)}"
-    )
-
-
 def speed(results: dict[str, Any]) -> str:
     """Write a table for each part that was measured; parts of one machine and day say so once."""
     writers = {
@@ -86,26 +64,6 @@ def speed(results: dict[str, Any]) -> str:
     for source, alike in groupby(parts, key=lambda part: _source(part[0])):
         blocks += [*(writer(part) for part, writer in alike), source]
     return "\n\n".join(blocks)
-
-
-def methods(results: dict[str, Any]) -> str:
-    frame = pd.DataFrame(results["records"]).set_index(["dataset", "seed"])
-    datasets = list(frame.index.unique("dataset"))
-    order = [name for name in METHODS if name in set(frame["method"])]
-    rows = []
-    for method in order:
-        part = frame[frame["method"] == method]
-        row = [method]
-        for dataset in datasets:
-            scores = part.loc[dataset]
-            row += [spread(scores["worst_group_accuracy"]), spread(scores["average_accuracy"])]
-        rows.append(row)
-    header = [f"{dataset}, {what}" for dataset in datasets for what in ("worst ↑", "average ↑")]
-    n_seeds = frame.index.unique("seed").size
-    return (
-        f"{pipes(['method', *header], rows)}\n\nTest data, per cent, mean ± std of {n_seeds} "
-        f"seeds, each with a split of its own. {_source(results)}"
-    )
 
 
 def lines(results: dict[str, Any]) -> str:
@@ -124,8 +82,8 @@ def audit_speed(results: dict[str, Any]) -> str:
     return f"{_records(results)}\n\n{_source(results)}"
 
 
-def reading(results: dict[str, Any]) -> str:
-    return reading_block(results, _source(results))
+def frozen(results: dict[str, Any]) -> str:
+    return frozen_block(results, _source(results))
 
 
 def networks(results: dict[str, Any]) -> str:
@@ -196,15 +154,13 @@ def _target(record: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo,
-    "defaults": defaults,
     "speed": speed,
-    "methods": methods,
     "lines": lines,
     "refit": refit,
     "paper": paper,
     "tabular": tabular,
     "audit_speed": audit_speed,
-    "reading": reading,
+    "frozen": frozen,
     "networks": networks,
 }
 

@@ -25,7 +25,7 @@ from gbmix_sklearn.groups import make_cells
 
 from .config import base
 
-__all__ = ["AbsentError", "Source", "embed", "find", "labels", "part", "prepare"]
+__all__ = ["AbsentError", "Source", "embed", "find", "labels", "load", "part", "prepare"]
 
 PARTS = ("train", "valid", "test")
 
@@ -71,6 +71,39 @@ def find(dataset: str, root: Path) -> list[Path]:
     return [place for place in dict.fromkeys(places) if place.exists()]
 
 
+def load(dataset: str, root: Path, cache: Path, **options: Any) -> Any:
+    """Load the labels of a data set and the paths of its images, from wherever below `root`.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name; what follows a space is left aside.
+    root : Path
+        Folder with data sets under their usual names.
+    cache : Path
+        Folder below which archives are unpacked.
+    **options
+        Further parameters of the loader.
+
+    Raises
+    ------
+    AbsentError
+        If the data set is not below `root`, or not whole.
+    """
+    kind = _DATASETS[base(dataset)]
+    problem = f"nothing of its usual names is in {root}. {kind.get}"
+    for place in find(dataset, root):
+        try:
+            return kind.load(place, cache_dir=cache / "unpacked", **options)
+        except FileNotFoundError as error:  # labels without images, for instance: look further
+            problem = str(error)
+        except ValueError as error:
+            if "out of reach" not in str(error):
+                raise
+            problem = f"{place.name} is too small a part of the data: {error}"
+    raise AbsentError(problem)
+
+
 def prepare(dataset: str, root: Path, cache: Path, max_per_cell: int | None = None) -> Source:
     """Load the labels of a data set (no image is decoded) and keep them as a file.
 
@@ -79,22 +112,9 @@ def prepare(dataset: str, root: Path, cache: Path, max_per_cell: int | None = No
     AbsentError
         If the data set is not below `root`, or not whole.
     """
-    kind = _DATASETS[base(dataset)]
     ratio = dataset.removeprefix(base(dataset)).strip()
     options = {"undersample": ratio} if ratio else {}
-    problem = f"nothing of its usual names is in {root}. {kind.get}"
-    for place in find(dataset, root):
-        try:
-            bunch = kind.load(place, cache_dir=cache / "unpacked", **options)
-            break
-        except FileNotFoundError as error:  # labels without images, for instance: look further
-            problem = str(error)
-        except ValueError as error:
-            if "out of reach" not in str(error):
-                raise
-            problem = f"{place.name} is too small a part of the data: {error}"
-    else:
-        raise AbsentError(problem)
+    bunch = load(dataset, root, cache, **options)
     y, groups, split = (np.asarray(bunch[name]) for name in ("target", "groups", "split"))
     rows = np.arange(len(y)) if max_per_cell is None else _thinned(y, groups, split, max_per_cell)
     images, y, groups, split = (

@@ -1,0 +1,29 @@
+"""All methods that take matrices on frozen features and tables, with no parameter but the seed.
+
+Run ``python -m benchmarks frozen --data-root DIR``; docs/frozen.md has the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ._frozen_data import PROBLEMS, divide
+from ._frozen_methods import CORE, FAMILIES, SECOND, takes_part
+from ._study import Job, Study
+
+__all__ = ["STUDY", "jobs", "main"]
+
+
+def jobs(problems: list[str], families: list[str], seeds: int) -> Iterator[Job]:
+    """Problem, seed and family of every fit, what matters most first."""
+    rest = [name for name in families if name not in CORE + SECOND]
+    for part in (CORE, SECOND, rest):
+        for seed in range(seeds):
+            for problem in problems:
+                for family in part:
+                    if family in families and takes_part(family, PROBLEMS[problem]):
+                        yield problem, seed, family
+
+
+STUDY = Study("frozen", __doc__.splitlines()[0], PROBLEMS, FAMILIES, divide, jobs)
+main = STUDY.main
