@@ -9,12 +9,14 @@ from .frozen import main as frozen
 from .networks import main as networks
 from .paper.main import main as paper
 from .tabular import main as tabular
+from .tuned import main as tuned
 
 COMMANDS = {
     "frozen": frozen,
     "networks": networks,
     "paper": paper,
     "tabular": tabular,
+    "tuned": tuned,
 }
 
 

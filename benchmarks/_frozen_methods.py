@@ -32,7 +32,16 @@ from ._frozen_data import Division, Part, Problem
 from ._tabular_methods import cell_balanced_weights
 from .paper.choice import choose
 
-__all__ = ["BASELINE", "CORE", "FAMILIES", "Fitted", "class_scaled", "methods_of", "takes_part"]
+__all__ = [
+    "BASELINE",
+    "CORE",
+    "FAMILIES",
+    "Fitted",
+    "class_scaled",
+    "fit",
+    "methods_of",
+    "takes_part",
+]
 
 #: what all others are held against
 BASELINE = "logistic, cell-weighted"
@@ -137,7 +146,7 @@ def _chosen(fits: Iterable[tuple[dict[str, Any], Any]], valid: Part) -> tuple[di
 
 def erm(division: Division, seed: int) -> Iterator[Fitted]:
     """ERM; and its outputs scaled for each class, as the validation part chooses."""
-    model = _fit(METHODS["ERM"](random_state=seed), division)
+    model = fit(METHODS["ERM"](random_state=seed), division)
     yield Fitted("ERM", {}, model.predict)
     offsets, predict = class_scaled(model, division.valid)
     yield Fitted("ERM, class-scaled", {"offsets": offsets}, predict)
@@ -177,10 +186,11 @@ def class_scaled(model: Any, valid: Part) -> tuple[list[float], Callable[[np.nda
 
 def own(name: str, division: Division, seed: int) -> Iterator[Fitted]:
     """A method of the package with no parameter but the seed."""
-    yield Fitted(name, {}, _fit(METHODS[name](random_state=seed), division).predict)
+    yield Fitted(name, {}, fit(METHODS[name](random_state=seed), division).predict)
 
 
-def _fit(model: Any, division: Division) -> Any:
+def fit(model: Any, division: Division) -> Any:
+    """Fit a classifier of the package: validation data are given, persons stay together."""
     train, valid = division.train, division.valid
     with _quietly():
         return model.fit(

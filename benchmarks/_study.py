@@ -52,6 +52,8 @@ class Study:
         number of seeds.
     pairs : tuple of (method, other)
         What is compared besides all with the baseline and with the first.
+    baseline : str
+        The method that all others are held against.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     divide: Callable[[Problem, Path, int], Division]
     jobs: Callable[[list[str], list[str], int], Iterator[Job]]
     pairs: tuple[tuple[str, str], ...] = ()
+    baseline: str = BASELINE
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run what is asked for on the command line and not there yet."""
@@ -96,7 +99,11 @@ class Study:
     def _compare(self, results: dict[str, Any], *problems: str) -> None:
         """Replace the comparisons of some problems by those of all records there are."""
         kept = [c for c in results["comparisons"] if c["problem"] not in problems]
-        new = [found for name in problems for found in compare(results, name, self.pairs)]
+        new = [
+            found
+            for name in problems
+            for found in compare(results, name, self.pairs, self.baseline)
+        ]
         results["comparisons"] = kept + new
 
     def _parser(self) -> argparse.ArgumentParser:
@@ -148,7 +155,7 @@ def _describe(problem: Problem, division: Division) -> dict[str, Any]:
     about = {
         "problem": problem.name,
         "image_size": problem.image_size,
-        "features": division.train.X.shape[1],
+        "features": division.train.X.shape[1] if division.train.X.ndim > 1 else None,
         "labels": cells.labels,
         "cells": pack_codes(cells.codes),
         "units": None,
@@ -178,18 +185,21 @@ def outcomes_of(results: dict[str, Any], problem: str) -> list[Outcomes]:
 
 
 def compare(
-    results: dict[str, Any], problem: str, pairs: tuple[tuple[str, str], ...] = ()
+    results: dict[str, Any],
+    problem: str,
+    pairs: tuple[tuple[str, str], ...] = (),
+    baseline: str = BASELINE,
 ) -> list[dict[str, Any]]:
     """Differences of all methods to the baseline and to the first, and of pairs, with intervals."""
     worst: dict[str, list[float]] = {}
     for record in results["records"]:
         if record["problem"] == problem:
             worst.setdefault(record["method"], []).append(record["worst_group_accuracy"])
-    if BASELINE not in worst:
+    if baseline not in worst:
         return []
     bootstrap = PairedBootstrap(outcomes_of(results, problem))
     first = max(worst, key=lambda name: float(np.mean(worst[name])))
-    wanted = [(method, against) for method in worst for against in (BASELINE, first)]
+    wanted = [(method, against) for method in worst for against in (baseline, first)]
     wanted += [pair for pair in pairs if set(pair) <= set(worst)]
     found = []
     for method, against in dict.fromkeys(wanted):

@@ -25,6 +25,7 @@ from ._markdown import pipes, spread
 from ._networks_report import block as networks_block
 from ._records import RESULTS, read
 from ._tabular_report import block as tabular_block
+from ._tuned_report import block as tuned_block
 from .paper.report import block as paper
 from .refit import table as refit_table
 
@@ -92,6 +93,10 @@ def networks(results: dict[str, Any]) -> str:
 
 def tabular(results: dict[str, Any]) -> str:
     return tabular_block(results, _source(results))
+
+
+def tuned(results: dict[str, Any]) -> str:
+    return tuned_block(results, _source(results))
 
 
 _NEEDS = {"require": "required", "warn": "used, warns without", "optional": "not used"}
@@ -162,6 +167,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "audit_speed": audit_speed,
     "frozen": frozen,
     "networks": networks,
+    "tuned": tuned,
 }
 
 
