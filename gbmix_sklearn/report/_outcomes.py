@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import MissingGroupsError
-from ..groups import _as_frame
+from ..groups import as_frame
 from ..metrics._inputs import check_scored
 
 __all__ = ["Outcomes", "check_groups", "count_outcomes"]
@@ -119,7 +119,7 @@ def count_outcomes(y_true: Any, y_pred: Any, groups: Any) -> Outcomes:
 
 
 def _parts(*parts: Any) -> tuple[pd.DataFrame, ...]:
-    return tuple(map(_as_frame, parts))
+    return tuple(map(as_frame, parts))
 
 
 def _find_kinds(y_true: Any, y_pred: Any, groups: Any) -> tuple[np.ndarray, np.ndarray] | None:
