@@ -222,7 +222,7 @@ def test_columns_of_a_frame_are_taken_as_groups():
         take_groups(X, [0, 1], "sex")
     with pytest.raises(GroupsError, match=r"names 'race'.*columns are 'sex', 'x', 7"):
         take_groups(X, None, ["race", "sex"])
-    with pytest.raises(TypeError, match=r"pandas DataFrame, got ndarray"):
+    with pytest.raises(TypeError, match=r"as a pandas DataFrame, got ndarray"):
         take_groups(X.to_numpy(), None, "sex")
     with pytest.raises(GroupsError, match="no column"):
         check_group_columns([])

@@ -15,8 +15,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
-from ..groups import Cells, no_attribute, take_groups
-from ..model_selection._units import Units, encode_units, warn_of_units_as_groups
+from ..groups import (
+    Cells,
+    check_same_order,
+    no_attribute,
+    one_class_in_each_group,
+    take_groups,
+)
+from ..model_selection._units import (
+    Units,
+    encode_units,
+    refuse_single_unit,
+    warn_of_units_as_groups,
+)
 from ..refit import LearnedRecipe, find_recipe
 from ..sampling import ShuffledSampler
 from ..training import (
@@ -130,6 +141,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         self._check_parameters()
         given = X, y, groups
         groups = take_groups(X, groups, self.group_columns)
+        check_same_order(X=X, y=y, groups=groups)
         X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -139,17 +151,12 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         cells = Cells(codes.astype(np.int64), list(self.classes_), attribute)
         units = None
         if keep_together is not None:
-            units = encode_units(keep_together, len(codes), beside=given[:2])
+            units = encode_units(keep_together, len(codes), beside={"X": given[0], "y": given[1]})
+            refuse_single_unit(units)
         if cells.group_determines_class:
-            raise GroupsError(
-                f"each of the {len(attribute)} values of groups has samples of one class only. "
-                "Give the sensitive attribute itself (such as 'sex'), not the combination of class "
-                "and attribute: the cells are made here. A continuous attribute (such as age) must "
-                "be binned first. Persons, whose samples belong together, are no attribute: give "
-                "them as keep_together"
-            )
+            raise GroupsError(one_class_in_each_group(cells))
         warn_of_units_as_groups(cells, stacklevel=2)
-        validation = self._check_validation_data(X_val, y_val, groups_val)
+        validation = self._check_validation_data(X_val, y_val, groups_val, cells)
         if groups is not None and validation is not None and validation.attribute is None:
             warnings.warn(
                 "X_val came without groups_val: the worst class, not the worst group, chooses the "

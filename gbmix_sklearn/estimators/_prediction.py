@@ -146,15 +146,11 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
             See :func:`gbmix_sklearn.group_report`; with the adjusted average, weighted by the
             training shares, where all cells are known from training.
         """
-        from ..metrics import group_report
+        from ..metrics._fitted import report_of
 
         if groups is None or self.group_columns is None or self._has_group_columns(X):
             groups = take_groups(X, groups, self.group_columns)
-        y_pred = self.predict(X)
-        report = group_report(y, y_pred, groups=groups)
-        if not report.index.isin(self.group_table_.index).all():
-            return report  # no training share is known for some cells
-        return group_report(y, y_pred, groups=groups, cell_weights=self.group_table_)
+        return report_of(self, X, y, groups)
 
     def save(self, path: Any) -> None:
         """Save the fitted classifier in a folder, without anything executable.

@@ -8,6 +8,9 @@ occur. With ``C`` classes and ``S`` attribute values there are ``C * S`` cells, 
 
 from ._arguments import (
     check_group_columns,
+    check_labels,
+    drop_columns,
+    list_columns,
     require_groups,
     take_groups,
     training_cells,
@@ -19,20 +22,31 @@ from ._attribute import (
     encode_attribute,
     encode_target,
     encode_together,
+    frame_of_others,
     no_attribute,
 )
-from ._cells import Cells, make_cells, too_small
+from ._cells import Cells, hint_at_units, make_cells, one_class_in_each_group, too_small
+from ._names import order_of_attributes
+from ._rows import check_same_order
 
 __all__ = [
     "Attribute",
     "Cells",
     "as_frame",
     "check_group_columns",
+    "check_labels",
+    "check_same_order",
+    "drop_columns",
     "encode_attribute",
     "encode_target",
     "encode_together",
+    "frame_of_others",
+    "hint_at_units",
+    "list_columns",
     "make_cells",
     "no_attribute",
+    "one_class_in_each_group",
+    "order_of_attributes",
     "require_groups",
     "take_groups",
     "too_small",

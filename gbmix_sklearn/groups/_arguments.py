@@ -11,11 +11,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ..exceptions import GroupsError, MissingGroupsError
-from ._attribute import encode_attribute, encode_target
-from ._cells import Cells
+from ._attribute import encode_attribute, encode_target, frame_of_others
+from ._cells import Cells, one_class_in_each_group
+from ._rows import check_same_order
 
 __all__ = [
     "check_group_columns",
+    "check_labels",
+    "drop_columns",
+    "list_columns",
     "require_groups",
     "take_groups",
     "training_cells",
@@ -40,22 +44,24 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
     GroupsError
         If both are given, or a column is not in X.
     TypeError
-        If `X` is no DataFrame.
+        If `X` has no named columns.
     """
     if group_columns is None:
+        check_same_order(X=X, groups=groups)
         return groups
     if groups is not None:
         raise GroupsError(
             f"groups were given although group_columns={group_columns!r} says which columns of X "
             "to take them from; give one of the two"
         )
+    if hasattr(X, "__dataframe__") and not isinstance(X, pd.DataFrame):
+        X = frame_of_others(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
-            f"group_columns={group_columns!r} needs X to be a pandas DataFrame, "
-            f"got {type(X).__name__}"
+            f"group_columns={group_columns!r} needs X to have named columns, as a pandas "
+            f"DataFrame, got {type(X).__name__}"
         )
-    columns = check_group_columns(group_columns)
-    columns = columns if isinstance(columns, list) else [columns]
+    columns = list_columns(group_columns)
     unknown = [column for column in columns if column not in X.columns]
     if unknown:
         raise GroupsError(
@@ -63,6 +69,33 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"its columns are {', '.join(map(repr, X.columns))}"
         )
     return X[columns]
+
+
+def list_columns(group_columns: Any) -> list[Any]:
+    """Names of the columns, also where there is one."""
+    columns = check_group_columns(group_columns)
+    return columns if isinstance(columns, list) else [columns]
+
+
+def drop_columns(X: Any, columns: list[Any]) -> Any:
+    """Leave columns out of a table of any library; those that are absent do not matter."""
+    if isinstance(X, pd.DataFrame):
+        return X.drop(columns=columns, errors="ignore")
+    if hasattr(X, "__dataframe__"):
+        return frame_of_others(X).drop(columns=columns, errors="ignore")
+    return X
+
+
+def check_labels(y: Any) -> None:
+    """Refuse missing labels that NumPy would make text.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing among texts.
+    """
+    if isinstance(y, list | tuple) or np.asarray(y).dtype.kind == "U":
+        encode_target(y)
 
 
 def require_groups(X: Any, groups: Any, group_columns: Any, *, name: str) -> Any:
@@ -112,6 +145,8 @@ def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarra
     """
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    check_same_order(X=X, y=y, groups=groups)
+    check_labels(y)
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     if not len(y):
@@ -124,10 +159,7 @@ def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarra
         raise ValueError(f"y has one class, {classes[0]}: a classifier needs at least two")
     cells = Cells(codes.astype(np.int64), list(classes), encode_attribute(groups, len(y)))
     if cells.group_determines_class:
-        raise GroupsError(
-            "every value of groups has samples of one class only. Give the sensitive attribute "
-            "itself (such as 'sex'), not the combination of class and attribute"
-        )
+        raise GroupsError(one_class_in_each_group(cells))
     return classes, cells
 
 
@@ -145,6 +177,7 @@ def validation_codes(X: Any, y: Any, groups: Any, classes: np.ndarray) -> np.nda
         return None
     if y is None:
         raise ValueError("X_val needs y_val, its labels")
+    check_same_order(X_val=X, y_val=y, groups_val=groups)
     y = column_or_1d(y)
     check_consistent_length(X, y)
     unknown = np.setdiff1d(y, classes)

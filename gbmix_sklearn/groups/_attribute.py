@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..exceptions import GroupsError
+from ._names import order_of_attributes
 
 __all__ = [
     "Attribute",
@@ -16,6 +18,7 @@ __all__ = [
     "encode_attribute",
     "encode_target",
     "encode_together",
+    "frame_of_others",
     "no_attribute",
 ]
 
@@ -48,6 +51,17 @@ class Attribute:
     def __len__(self) -> int:
         return len(self.values)
 
+    def in_order_of(self, other: Attribute, *, name: str, of: str) -> Attribute:
+        """Bring the columns into the order that those of another attribute have.
+
+        Raises
+        ------
+        GroupsError
+            If these are other attributes.
+        """
+        order = order_of_attributes(self.values.columns, other.values.columns, name=name, of=of)
+        return Attribute(self.codes, self.values.iloc[:, order])
+
 
 def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
     if column.dtype != object:
@@ -65,27 +79,59 @@ def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
     return rank[codes], [uniques[i] for i in order]
 
 
-def as_frame(groups: Any) -> pd.DataFrame:
-    if isinstance(groups, pd.DataFrame):
-        return groups
-    if isinstance(groups, pd.Series):
-        return groups.to_frame(name="group" if groups.name is None else groups.name)
-    if isinstance(groups, str | bytes | dict) or not hasattr(groups, "__len__"):
+def as_frame(values: Any) -> pd.DataFrame:
+    """Columns with their names, whatever they were given as.
+
+    Raises
+    ------
+    GroupsError
+        If rows have different lengths, or there are more than two dimensions.
+    TypeError
+        If `values` is no array-like.
+    """
+    if isinstance(values, pd.DataFrame):
+        return values
+    if isinstance(values, pd.Series):
+        return values.to_frame(name="group" if values.name is None else values.name)
+    if isinstance(values, pd.MultiIndex):
+        names = [f"group_{i}" if name is None else name for i, name in enumerate(values.names)]
+        return values.to_frame(index=False, name=names, allow_duplicates=True)
+    if isinstance(values, pd.Index):
+        return pd.DataFrame({"group" if values.name is None else values.name: values})
+    if isinstance(values, pd.Categorical):
+        return pd.DataFrame({"group": values})
+    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
         raise TypeError(
             "groups must be an array, Series or DataFrame with one row for each sample, "
-            f"got {type(groups).__name__}"
+            f"got {type(values).__name__}"
         )
-    if isinstance(groups, pd.Categorical | pd.Index):
-        return pd.DataFrame({"group": groups})
+    if not isinstance(values, np.ndarray) and hasattr(values, "__dataframe__"):
+        return frame_of_others(values)
+    if isinstance(name := getattr(values, "name", None), str) and hasattr(values, "to_numpy"):
+        return pd.DataFrame({name or "group": values.to_numpy()})  # a Series of polars
+    return _frame_of_array(values)
+
+
+def frame_of_others(table: Any) -> pd.DataFrame:
+    """Copy a table of another library, such as polars or pyarrow, to pandas."""
+    names = getattr(table, "column_names", None)  # pyarrow's; its columns are data
+    names = list(table.columns if names is None else names)
+    return pd.DataFrame({name: table[name].to_numpy() for name in names})
+
+
+def _frame_of_array(values: Any) -> pd.DataFrame:
     try:
-        array = np.asarray(groups)
+        array = np.asarray(values)
     except ValueError as error:
         raise GroupsError(
             "groups has rows of different lengths; every sample needs one value for each attribute"
         ) from error
-    if not isinstance(groups, np.ndarray) and array.dtype.kind in "US":
+    if not isinstance(values, np.ndarray) and array.dtype.kind in "US":
         # a list such as ["a", 1, None] would become text: keep its values as they are
-        array = np.array(groups, dtype=object)
+        array = np.array(values, dtype=object)
+    elif array.dtype.kind == "U" and (array == "nan").any():
+        # which is what NumPy makes of NaN among texts
+        array = np.where(array == "nan", None, array.astype(object))
     if array.ndim == 1:
         return pd.DataFrame({"group": array})
     if array.ndim == 2 and array.shape[1] == 1:
@@ -120,7 +166,8 @@ def encode_attribute(
     Raises
     ------
     GroupsError
-        If the length is not `n_samples`, or a value is missing (NaN, None, NaT).
+        If the length is not `n_samples`, a value is missing (NaN, None, NaT), or a column has
+        continuous numbers.
     TypeError
         If `groups` is no array-like.
 
@@ -157,6 +204,12 @@ def encode_attribute(
                 "give the missing values a value of their own, such as 'unknown'"
             )
         codes, uniques = _sorted_factorize(column)
+        if is_continuous(uniques, len(codes)):
+            raise GroupsError(
+                f"{name} has {len(uniques):,} different numbers in column "
+                f"{frame.columns[position]!r}, and so hardly a sample of each: a continuous "
+                "attribute must be binned first, as in pandas.cut(age, [0, 30, 60, 120])"
+            )
         values[frame.columns[position]] = codes, uniques
         # dense again after each column: the product of many counts of levels would overflow
         joint = joint * max(len(uniques), 1) + codes
@@ -204,16 +257,26 @@ def encode_together(
     """
     encode_attribute(further, n_further, name=name, of=of)  # says what is wrong with these
     first, second = as_frame(groups), as_frame(further)
-    if set(first.columns) == set(second.columns):
-        second = second[first.columns]
     if first.shape[1] != second.shape[1]:
         raise GroupsError(
             f"{name} has {second.shape[1]} column(s) and groups has {first.shape[1]}; give the "
             "same attributes for both"
         )
+    order = order_of_attributes(second.columns, first.columns, name=name, of="groups")
+    second = second.iloc[:, order]
     n = len(first)
     both = encode_attribute(pd.concat([first, second.set_axis(first.columns, axis=1)]))
     return Attribute(both.codes[:n], both.values), Attribute(both.codes[n:], both.values)
+
+
+def is_continuous(values: list[Any], n_samples: int) -> bool:
+    """Whether the values are fractions of which each has hardly a sample."""
+    if len(values) <= max(20, n_samples / 10):
+        return False
+    are_numbers = all(
+        isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values
+    )
+    return are_numbers and any(value % 1 != 0 for value in values)
 
 
 def no_attribute(n_samples: int) -> Attribute:

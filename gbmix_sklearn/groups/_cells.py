@@ -12,7 +12,7 @@ import pandas as pd
 
 from ._attribute import Attribute, encode_attribute, encode_target, no_attribute
 
-__all__ = ["Cells", "make_cells", "too_small"]
+__all__ = ["Cells", "hint_at_units", "make_cells", "one_class_in_each_group", "too_small"]
 
 #: fewer samples than these say nothing of a cell, beside others that are large
 _FEW = 10
@@ -90,6 +90,20 @@ class Cells:
         share = self.counts / max(len(self.y), 1)
         return pd.DataFrame({"count": self.counts, "share": share}, index=self.index)
 
+    def absent_from(self, other: Cells) -> list[str]:
+        """Labels of the cells that have samples here and none in another set of samples."""
+        theirs = other.attribute.in_order_of(self.attribute, name="groups_val", of="groups")
+        rows = _rows(theirs.values)
+        known = {
+            (other.classes[cell // len(rows)], rows[cell % len(rows)]) for cell in other.present
+        }
+        mine = _rows(self.attribute.values)
+        return [
+            self.labels[cell]
+            for cell in self.present
+            if (self.classes[cell // len(mine)], mine[cell % len(mine)]) not in known
+        ]
+
     @property
     def group_determines_class(self) -> bool:
         """Whether each of several attribute values has samples of a single class only."""
@@ -119,8 +133,9 @@ class Cells:
 
     def followed_by(self, other: Cells) -> Cells:
         """Append further samples of the same classes; new attribute values come last."""
+        theirs = other.attribute.in_order_of(self.attribute, name="groups_val", of="groups")
         known = {row: code for code, row in enumerate(_rows(self.attribute.values))}
-        rows = _rows(other.attribute.values)
+        rows = _rows(theirs.values)
         new = [row for row in rows if row not in known]
         known |= {row: len(known) + number for number, row in enumerate(new)}
         values = self.attribute.values
@@ -150,6 +165,38 @@ class Cells:
         """Restrict to a part of the samples; the cells keep their numbers."""
         attribute = Attribute(self.s[indices], self.attribute.values)
         return Cells(self.y[indices], self.classes, attribute)
+
+
+def one_class_in_each_group(cells: Cells) -> str:
+    """Say what may be wrong where every value of groups has samples of one class only."""
+    if len(cells.attribute) == len(cells.classes):
+        labels, values = map(str, cells.classes), map(str, cells.attribute.values.iloc[:, 0])
+        same = cells.attribute.values.shape[1] == 1 and sorted(labels) == sorted(values)
+        what = "the classes themselves" if same else "another name of the classes"
+        return (
+            f"groups and y coincide in these data: every value of groups has samples of one class "
+            f"only, so that groups may be {what}. Give the sensitive attribute (such as 'sex'); if "
+            "this is it, these data cannot tell it from the class: leave groups out"
+        )
+    return (
+        f"each of the {len(cells.attribute)} values of groups has samples of one class only. Give "
+        "the sensitive attribute itself (such as 'sex'), not the combination of class and "
+        "attribute: the cells are made here. A continuous attribute (such as age) must be binned "
+        "first. Persons, whose samples belong together, are no attribute: give them as "
+        "keep_together"
+    )
+
+
+def hint_at_units(cells: Cells) -> str:
+    """Say so where the groups look like persons or other units; else nothing."""
+    if not cells.groups_look_like_units:
+        return ""
+    return (
+        f"groups has {len(cells.attribute)} values with few samples each, and most have samples of "
+        "one class only: they look like persons or other units, not like a sensitive attribute. "
+        "Give the attribute (such as 'sex') as groups, and what belongs together as keep_together; "
+        "a number (such as age) must be binned first"
+    )
 
 
 def _rows(values: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -28,15 +28,17 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ..exceptions import MissingGroupsWarning
 from ..groups import (
     Cells,
-    check_group_columns,
+    check_same_order,
+    drop_columns,
     encode_attribute,
+    list_columns,
     no_attribute,
     require_groups,
     take_groups,
     training_cells,
     validation_codes,
 )
-from ..model_selection._units import Units, encode_units
+from ..model_selection._units import Units, encode_units, refuse_single_unit
 from ._balanced import refit_head
 from ._held_out import deal_out
 from ._learned import learned_head
@@ -262,7 +264,8 @@ class LastLayerRefit(
         validation = self._check_validation(X_val, y_val, groups_val, classes)
         units = None
         if keep_together is not None:
-            units = encode_units(keep_together, len(cells.y), beside=(X, y))
+            units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y})
+            refuse_single_unit(units)
         self.classes_ = classes
         self.group_table_ = cells.table
         self.cell_weights_ = self.refit_history_ = None
@@ -384,13 +387,12 @@ class LastLayerRefit(
         return z
 
     def _without_group_columns(self, X: Any) -> Any:
-        if self.group_columns is None or not isinstance(X, pd.DataFrame):
+        if self.group_columns is None:
             return X
-        columns = check_group_columns(self.group_columns)
-        columns = columns if isinstance(columns, list) else [columns]
+        columns = list_columns(self.group_columns)
         wanted = getattr(self.estimator, "feature_names_in_", ())
         unwanted = [column for column in columns if column not in wanted]
-        return X.drop(columns=unwanted, errors="ignore")
+        return drop_columns(X, unwanted)
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the embeddings that the head works on.
@@ -474,9 +476,12 @@ class LastLayerRefit(
             See :func:`gbmix_sklearn.group_report`.
         """
         from ..metrics import group_report
+        from ..metrics._fitted import refuse_swapped
 
         if groups is None:
             groups = take_groups(X, None, self.group_columns)
+        check_same_order(X=X, y=y, groups=groups)
+        refuse_swapped(y, groups, self.group_table_)
         return group_report(y, self.predict(X), groups=groups)
 
     def _head(self) -> Any:

@@ -12,8 +12,9 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from ..exceptions import SmallCellWarning
-from ..groups import take_groups
+from ..groups import check_same_order, take_groups
 from ..metrics import demographic_parity_difference, equalized_odds_difference, group_report
+from ..metrics._fitted import refuse_swapped
 from ..metrics._intervals import clopper_pearson
 from ..metrics._scores import plain_cell
 from ..metrics._summary import SummaryScores
@@ -239,6 +240,9 @@ class GroupAudit(SummaryScores):
         from_predictions : From predictions that are there already.
         """
         groups = check_groups(take_groups(X, groups, group_columns))
+        check_same_order(X=X, y=y, groups=groups)
+        model = describe(estimator)
+        refuse_swapped(y, groups, model.training_cells)
         y_pred = estimator.predict(X)
         outcomes = count_outcomes(y, y_pred, groups)
         calibration = None
@@ -249,7 +253,7 @@ class GroupAudit(SummaryScores):
         return cls(
             outcomes,
             calibration=calibration,
-            model=describe(estimator),
+            model=model,
             cell_weights=cell_weights,
             confidence=confidence,
             random_state=random_state,

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..metrics._fitted import weights_for
+
 __all__ = ["ModelFacts", "describe"]
 
 #: longer texts of parameters are cut
@@ -42,10 +44,7 @@ class ModelFacts:
 
     def weights_of(self, cells: pd.MultiIndex) -> pd.DataFrame | None:
         """Counts of the training cells, if they are cells of this kind and all of these."""
-        table = self.training_cells
-        if table is None or not set(cells) <= set(table.index):
-            return None
-        return table if table.loc[list(cells), "count"].sum() > 0 else None
+        return None if self.training_cells is None else weights_for(cells, self.training_cells)
 
 
 def describe(estimator: Any) -> ModelFacts:

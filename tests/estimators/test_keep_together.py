@@ -160,7 +160,7 @@ class TestFit:
         [
             ([0] * 7, ValueError, "keep_together has 7 entries for 120 samples"),
             ([None] * 120, ValueError, "missing value"),
-            (["p"] * 120, ValueError, r"has 1 unit\(s\) for training, validation_fraction"),
+            (["p"] * 120, ValueError, r"has a single unit, 'p' \(120 of 120 samples\)"),
             (pd.Series(units_of(120))[::-1], ValueError, r"keep_together\.loc\[X\.index\]"),
         ],
     )
@@ -168,6 +168,13 @@ class TestFit:
         X, y, s = problem(120)
         with pytest.raises(error, match=message):
             method("GBMix").fit(pd.DataFrame(X), y, s, keep_together=units)
+
+    def test_a_single_unit_is_refused_before_training_where_nothing_is_set_aside(self):
+        X, y, s = problem(120)
+        model = method("GBMix", validation_fraction=None, refit_on="train")
+        with pytest.raises(ValueError, match="has a single unit"):
+            model.fit(X, y, s, keep_together=["p"] * 120)
+        assert not hasattr(model, "net_")
 
     @pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
     def test_persons_as_groups_are_reported_with_the_cure(self):

@@ -98,7 +98,7 @@ def test_groups_and_group_columns_together_are_an_error(data, model):
 
 def test_group_columns_need_a_data_frame_that_has_them(data, model):
     X, y, _ = data
-    with pytest.raises(TypeError, match="pandas DataFrame, got ndarray"):
+    with pytest.raises(TypeError, match="as a pandas DataFrame, got ndarray"):
         make_group_scorer("robust_gap", group_columns="sex")(model, X.to_numpy(), y)
     with pytest.raises(GroupsError, match=r"names 'age', which X does not have.*'value'"):
         make_group_scorer("robust_gap", group_columns=["sex", "age"])(model, X, y)
