@@ -67,6 +67,13 @@ def export_onnx(estimator: Any, path: Any) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model.export_onnx(f"{folder}/model.onnx")
     """
+    from .estimators._base import GroupClassifier
+
+    if not isinstance(estimator, GroupClassifier):
+        raise TypeError(
+            f"only classifiers of this package can be exported, got a {type(estimator).__name__}; "
+            "of a Pipeline export the last step, whose input is what the steps before it give"
+        )
     check_is_fitted(estimator, "head_")
     _import_onnx()
     graph = _Graph(estimator).eval()

@@ -20,6 +20,7 @@ from ..groups import (
     check_same_order,
     no_attribute,
     one_class_in_each_group,
+    plan_cells,
     take_groups,
 )
 from ..model_selection._units import (
@@ -43,14 +44,19 @@ from ..training import (
     hidden_layers,
 )
 from ._array_backbone import ArrayBackbone
-from ._duplicates import content_keys, copies_are_suspicious, warn_of_duplicates
+from ._duplicates import (
+    SeenSamples,
+    content_keys,
+    copies_are_suspicious,
+    warn_of_duplicates,
+)
 from ._fit_tasks import CallbackSupportMixin, FitTasks, StageTasks, fit_tasks
 from ._history import history_frame
 from ._image_backbone import ImageBackbone
 from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
-from ._parts import keep, plan_cells, set_aside
+from ._parts import keep, set_aside
 from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
 
@@ -195,7 +201,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 )
                 if self.verbose:
                     print(self.cell_table_.to_string(), flush=True)  # noqa: T201
-                self._warn_of_duplicates(X, loaded, parts, validation, valid)
+                self._seen = self._seen_samples(X, loaded, parts, validation)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:
                     # kept at once: an interrupted fit leaves it behind
@@ -264,26 +270,27 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             return refitted.followed_by(valid.samples)
         return refitted
 
-    def _warn_of_duplicates(
+    def _seen_samples(
         self,
         X: np.ndarray | Images,
         loaded: Loaded,
         parts: dict[str, np.ndarray],
         validation: Validation | None,
-        valid: EvaluationSource | None,
-    ) -> None:
+    ) -> SeenSamples | None:
         """Warn of samples in the training part that were set aside, or given, to judge it."""
-        if (len(parts) == 1 and validation is None) or not copies_are_suspicious(X):
-            return
-        keys = content_keys(X, loaded.inputs, loaded.rows)
+        if not copies_are_suspicious(X):
+            return None
+        keys = content_keys(X, loaded.rows)
         trained_on = keys[parts["train"]]
         for name, rows in parts.items():
             if name != "train":
                 of = f"samples set aside by {name}"
                 warn_of_duplicates(trained_on, keys[rows], of=of, stacklevel=3)
-        if validation is not None and valid is not None:
-            others = content_keys(validation.X, valid.inputs, None)
+        if validation is not None:
+            others = content_keys(validation.X)
             warn_of_duplicates(trained_on, others, of="samples of X_val", stacklevel=3)
+            keys = np.concatenate([keys, others])
+        return SeenSamples(keys)
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):

@@ -16,6 +16,7 @@ from ..groups import take_groups
 from ..refit import linear_decision, linear_probabilities
 from ..training import GroupNet
 from ._array_backbone import ArrayBackbone
+from ._duplicates import SeenSamples
 from ._image_backbone import ImageBackbone
 from ._inputs import InputChecks
 
@@ -35,6 +36,8 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
     net_: GroupNet
     _backbone: ArrayBackbone | ImageBackbone
     group_table_: pd.DataFrame
+    #: not there in models that were saved before it was
+    _seen: SeenSamples | None = None
 
     @property
     def backbone_(self) -> torch.nn.Module | None:
@@ -60,7 +63,13 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
             The last layer's input. Without a backbone and hidden layers that is X.
         """
         check_is_fitted(self, "head_")
-        return self._embed(self._check_input(X))
+        X = self._check_input(X)
+        self._notice_copies(X, warn=False)
+        return self._embed(X)
+
+    def _notice_copies(self, X: Any, *, warn: bool = True) -> None:
+        if self._seen is not None:
+            self._seen.notice(X, warn=warn, stacklevel=4)
 
     def _embed(self, X: Any) -> np.ndarray:
         if self._is_linear:
@@ -83,13 +92,16 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         """
         check_is_fitted(self, "head_")
         if not self._is_linear:
-            return linear_decision(self.head_, self._embed(self._check_input(X)))
+            X = self._check_input(X)
+            self._notice_copies(X)
+            return linear_decision(self.head_, self._embed(X))
         # NaN and infinity in X come out as such: looking for them there saves a pass over X
         X = self._check_input(X, finite=False)
         with np.errstate(invalid="ignore", over="ignore"):
             decision = linear_decision(self.head_, X)
         if not np.isfinite(decision).all():
             self._check_input(X)
+        self._notice_copies(X)
         return decision
 
     @available_if(_knows_probabilities)
@@ -109,7 +121,9 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         check_is_fitted(self, "head_")
         if isinstance(self.head_, LogisticRegression):
             return linear_probabilities(self.decision_function(X))
-        return self.head_.predict_proba(self._embed(self._check_input(X)))
+        X = self._check_input(X)
+        self._notice_copies(X)
+        return self.head_.predict_proba(self._embed(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes.

@@ -25,11 +25,21 @@ from ._attribute import (
     frame_of_others,
     no_attribute,
 )
-from ._cells import Cells, hint_at_units, make_cells, one_class_in_each_group, too_small
+from ._cells import (
+    FEW_SAMPLES,
+    Cells,
+    hint_at_units,
+    make_cells,
+    one_class_in_each_group,
+    too_small,
+)
 from ._names import order_of_attributes
+from ._plan import plan_cells
 from ._rows import check_same_order
+from ._storage import table_from_json, table_to_json
 
 __all__ = [
+    "FEW_SAMPLES",
     "Attribute",
     "Cells",
     "as_frame",
@@ -47,7 +57,10 @@ __all__ = [
     "no_attribute",
     "one_class_in_each_group",
     "order_of_attributes",
+    "plan_cells",
     "require_groups",
+    "table_from_json",
+    "table_to_json",
     "take_groups",
     "too_small",
     "training_cells",

@@ -131,7 +131,9 @@ def _frame_of_array(values: Any) -> pd.DataFrame:
         array = np.array(values, dtype=object)
     elif array.dtype.kind == "U" and (array == "nan").any():
         # which is what NumPy makes of NaN among texts
-        array = np.where(array == "nan", None, array.astype(object))
+        missing = array == "nan"
+        array = array.astype(object)
+        array[missing] = None
     if array.ndim == 1:
         return pd.DataFrame({"group": array})
     if array.ndim == 2 and array.shape[1] == 1:

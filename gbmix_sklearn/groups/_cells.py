@@ -12,10 +12,17 @@ import pandas as pd
 
 from ._attribute import Attribute, encode_attribute, encode_target, no_attribute
 
-__all__ = ["Cells", "hint_at_units", "make_cells", "one_class_in_each_group", "too_small"]
+__all__ = [
+    "FEW_SAMPLES",
+    "Cells",
+    "hint_at_units",
+    "make_cells",
+    "one_class_in_each_group",
+    "too_small",
+]
 
-#: fewer samples than these say nothing of a cell, beside others that are large
-_FEW = 10
+#: fewer samples than these say hardly anything of a cell
+FEW_SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -226,7 +233,7 @@ def too_small(counts: np.ndarray) -> np.ndarray:
     """
     present = counts > 0
     mean = counts[present].mean() if present.any() else 0
-    return present & (counts < min(_FEW, mean / 10))
+    return present & (counts < min(FEW_SAMPLES, mean / 10))
 
 
 def make_cells(y: Any, groups: Any = None) -> Cells:

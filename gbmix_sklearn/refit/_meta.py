@@ -25,7 +25,8 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..exceptions import MissingGroupsWarning
+from .._copies import noting_copies
+from ..exceptions import DuplicateSamplesWarning, MissingGroupsWarning
 from ..groups import (
     Cells,
     check_same_order,
@@ -33,6 +34,7 @@ from ..groups import (
     encode_attribute,
     list_columns,
     no_attribute,
+    plan_cells,
     require_groups,
     take_groups,
     training_cells,
@@ -93,6 +95,9 @@ class LastLayerRefit(
         The new last layer, a linear classifier on the embeddings.
     group_table_ : DataFrame
         Count and share of each cell in the data of the refit.
+    cell_table_ : DataFrame
+        For each cell how many samples the last layer is fitted on (``refit``) and judge it
+        (``validation``), and what they are too few for (``note``).
     cell_weights_ : Series
         Share of each cell in the loss, where the balance was learned, else None.
     refit_history_ : DataFrame
@@ -269,14 +274,16 @@ class LastLayerRefit(
         self.classes_ = classes
         self.group_table_ = cells.table
         self.cell_weights_ = self.refit_history_ = None
-        z = self._embed(X)
+        z = self._embed_held_out(X)
         others = None if validation is None else (self._embed(X_val), validation)
         recipe = find_recipe(self.recipe)
         if isinstance(recipe, LearnedRecipe):
             if others is not None and not others[1].attribute.is_absent:
                 z, cells = np.concatenate([z, others[0]]), cells.followed_by(others[1])
+            self.cell_table_ = plan_cells(None, cells, cells)
             self.head_ = self._learn(z, cells, recipe, units)
         else:
+            self.cell_table_ = plan_cells(None, validation or cells, cells)
             self.head_ = refit_head(
                 z,
                 cells.y,
@@ -290,6 +297,19 @@ class LastLayerRefit(
             )
         self._n_features_out = self.head_.coef_.shape[1]
         return self
+
+    def _embed_held_out(self, X: Any) -> np.ndarray:
+        with noting_copies() as noted:
+            z = self._embed(X)
+        if noted.n_copies:
+            warnings.warn(
+                f"{noted.n_copies:,} of the {len(z):,} samples were in the fit of the classifier, "
+                "whose errors on them say nothing: refit the last layer on data that it has not "
+                "seen",
+                DuplicateSamplesWarning,
+                stacklevel=3,
+            )
+        return z
 
     def _learn(
         self, z: np.ndarray, cells: Cells, recipe: LearnedRecipe, units: Units | None
