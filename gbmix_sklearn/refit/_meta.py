@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -19,11 +20,9 @@ from sklearn.base import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_array, check_is_fitted
 
 from .._copies import noting_copies
 from ..exceptions import DuplicateSamplesWarning, MissingGroupsWarning
@@ -45,9 +44,34 @@ from ._balanced import refit_head
 from ._held_out import deal_out
 from ._learned import learned_head
 from ._linear import head_probabilities, linear_decision, linear_predict
+from ._parts_of import embeddings_of, last_of, unwrapped
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe
 
 __all__ = ["LastLayerRefit"]
+
+
+#: bytes that sparse embeddings may take as a dense matrix
+_MOST_BYTES = 2**32
+
+
+def _dense(z: Any) -> np.ndarray:
+    """Make embeddings dense for a fit, which scales them.
+
+    Raises
+    ------
+    ValueError
+        If they are too many.
+    """
+    if not issparse(z):
+        return z
+    n_bytes = z.shape[0] * z.shape[1] * z.dtype.itemsize
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"the embeddings of X are sparse, and as a dense matrix of shape {z.shape} they would "
+            f"take {n_bytes / 2**30:.0f} GiB: fit the classifier after TruncatedSVD(100), or on "
+            "fewer words, as with TfidfVectorizer(max_features=10_000)"
+        )
+    return z.toarray()
 
 
 def _knows_probabilities(estimator: LastLayerRefit) -> bool:
@@ -69,8 +93,9 @@ class LastLayerRefit(
     ----------
     estimator : estimator
         A fitted classifier. Its embeddings are what its ``transform`` gives; of a Pipeline whose
-        last step has none, what the steps before the last give. It is neither copied nor changed,
-        and stays fitted in copies that a search makes.
+        last step has none, what the steps before the last give; of a linear classifier X itself.
+        A search, a frozen estimator or a tuned threshold around it make no difference. It is
+        neither copied nor changed, and stays fitted in copies that a search makes.
     embed : callable, default=None
         Maps X to an array of shape (n_samples, n_embedding), for every other classifier, such as
         ``lambda X: numpy.tanh(X @ mlp.coefs_[0] + mlp.intercepts_[0])``.
@@ -275,7 +300,7 @@ class LastLayerRefit(
         self.group_table_ = cells.table
         self.cell_weights_ = self.refit_history_ = None
         z = self._embed_held_out(X)
-        others = None if validation is None else (self._embed(X_val), validation)
+        others = None if validation is None else (_dense(self._embed(X_val)), validation)
         recipe = find_recipe(self.recipe)
         if isinstance(recipe, LearnedRecipe):
             if others is not None and not others[1].attribute.is_absent:
@@ -300,7 +325,7 @@ class LastLayerRefit(
 
     def _embed_held_out(self, X: Any) -> np.ndarray:
         with noting_copies() as noted:
-            z = self._embed(X)
+            z = _dense(self._embed(X))
         if noted.n_copies:
             warnings.warn(
                 f"{noted.n_copies:,} of the {len(z):,} samples were in the fit of the classifier, "
@@ -371,22 +396,21 @@ class LastLayerRefit(
     def _way_to_embeddings(self) -> Callable[[Any], Any]:
         if self.embed is not None:
             return self.embed
-        if hasattr(self.estimator, "transform"):
-            return self.estimator.transform
-        if isinstance(self.estimator, Pipeline) and len(self.estimator) > 1:
-            return self.estimator[:-1].transform
+        found = embeddings_of(self.estimator)
+        if found is not None:
+            return found
         raise TypeError(
             f"LastLayerRefit finds no embeddings in this {type(self.estimator).__name__}. Give a "
-            "classifier with a transform method, as those of gbmix_sklearn have; a Pipeline, whose "
-            "steps before the last compute them; or embed=..., a callable that maps X to an array "
-            "of shape (n_samples, n_embedding)"
+            "classifier with a transform method, as those of gbmix_sklearn have; a linear one; a "
+            "Pipeline, whose steps before the last compute them; or embed=..., a callable that "
+            "maps X to an array of shape (n_samples, n_embedding)"
         )
 
     def _trained_layer(self, n_embedding: int) -> LogisticRegression | None:
         """The layer that is replaced, where it is a logistic regression on these embeddings."""
         if self.embed is not None:  # nobody knows what follows them
             return None
-        last = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+        last = last_of(self.estimator)
         layer = getattr(last, "head_", last)
         fits = (
             isinstance(layer, LogisticRegression)
@@ -399,11 +423,13 @@ class LastLayerRefit(
         X = self._without_group_columns(X)
         z = check_array(
             self._way_to_embeddings()(X),
+            accept_sparse="csr",
             dtype=[np.float32, np.float64],
             input_name="the embeddings of X",
             estimator=self,
         )
-        check_consistent_length(X, z)
+        if z.shape[0] != _num_samples(X):
+            raise ValueError(f"X has {_num_samples(X)} samples and {z.shape[0]} embeddings")
         return z
 
     def _without_group_columns(self, X: Any) -> Any:
@@ -429,6 +455,25 @@ class LastLayerRefit(
         """
         check_is_fitted(self, "head_")
         return self._embed(X)
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features of X, where the last layer is all there is."""
+        return self._linear_head("coef_").coef_
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts of a linear model, where the last layer is all there is."""
+        return self._linear_head("intercept_").intercept_
+
+    def _linear_head(self, name: str) -> Any:
+        last = unwrapped(self.estimator)
+        if self.embed is not None or not hasattr(last, name) or not hasattr(self, "head_"):
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name!r}: it is no fitted linear model of X; "
+                f"see head_.{name}, which works on embeddings"
+            )
+        return self.head_
 
     # ------------------------------------------------------------------------------ prediction
 
