@@ -231,7 +231,7 @@ def no_groups(y_true, y_pred):
         ({"score": 3}, ValueError, "a name or a function, got 3"),
         ({"score": "adjusted_average_accuracy"}, ValueError, "needs cell_weights"),
         ({"score": "robust_gap", "pos_label": 1}, TypeError, "does not take pos_label"),
-        ({"score": "robust_gap", "groups": [1]}, GroupsError, "cannot be made with them"),
+        ({"score": "robust_gap", "groups": [1]}, TypeError, "with the index of X, got list"),
         ({"score": "robust_gap", "group_columns": []}, GroupsError, "names no column"),
         ({"score": "robust_gap", "response_method": "fit"}, ValueError, "must be one of predict"),
         ({"score": no_groups}, ValueError, "no_groups does not take groups"),
