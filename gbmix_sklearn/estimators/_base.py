@@ -44,6 +44,7 @@ from ..training import (
     hidden_layers,
 )
 from ._array_backbone import ArrayBackbone
+from ._docs import named_method
 from ._duplicates import (
     SeenSamples,
     content_keys,
@@ -66,6 +67,11 @@ __all__ = ["GroupClassifier"]
 @dataclass(eq=False, repr=False)
 class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "fit" not in vars(cls):  # whose errors about arguments name the class that is used
+            cls.fit = named_method(cls.fit, f"{cls.__qualname__}.fit")  # type: ignore[method-assign]
 
     # routes these to fit without asking the user to request them
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "keep_together": True}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from types import FunctionType
 from typing import Any, TypeVar
 
-__all__ = ["document"]
+__all__ = ["document", "named_method"]
 
 _PARAMETERS = """\
 backbone : str or Module, default=None
@@ -173,3 +175,21 @@ def document(cls: T) -> T:
     text = cls.__doc__.replace("<common parameters>", _PARAMETERS.format(**defaults))
     cls.__doc__ = text.replace("<common attributes>", _ATTRIBUTES)
     return cls
+
+
+def named_method(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Copy a method under another qualified name, which Python's own errors begin with."""
+    assert isinstance(method, FunctionType)
+    copied = FunctionType(
+        method.__code__,
+        method.__globals__,
+        method.__name__,
+        method.__defaults__,
+        method.__closure__,
+    )
+    copied.__dict__.update(method.__dict__)
+    copied.__kwdefaults__ = method.__kwdefaults__
+    copied.__annotations__ = method.__annotations__
+    copied.__doc__, copied.__module__ = method.__doc__, method.__module__
+    copied.__qualname__ = name
+    return copied

@@ -69,9 +69,10 @@ def content_keys(X: np.ndarray | Images, rows: np.ndarray | None = None) -> np.n
     -------
     ndarray of shape (n_rows,), dtype uint64
     """
-    if isinstance(X, Images) and X.stack is None:
-        return X.digests(rows).view(np.uint64)[:, 0]
     pixels = X.stack if isinstance(X, Images) else X
+    if pixels is None:
+        assert isinstance(X, Images)
+        return X.digests(rows).view(np.uint64)[:, 0]
     return hash_rows(pixels if rows is None else pixels[rows])
 
 

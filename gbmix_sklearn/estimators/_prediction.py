@@ -49,6 +49,24 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         """Whether X goes straight into the head."""
         return self.backbone is None and self.net_.raw_module.embedding is None
 
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features of X, where the model is linear; by RFE and the like."""
+        return self._linear_head("coef_").coef_
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts, where the model is linear."""
+        return self._linear_head("intercept_").intercept_
+
+    def _linear_head(self, name: str) -> Any:
+        if not hasattr(self, "head_") or not self._is_linear:
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name!r}: it is not fitted, or no linear model "
+                f"of X; see head_.{name}, which works on embeddings"
+            )
+        return self.head_
+
     def transform(self, X: Any) -> np.ndarray:
         """Compute the embeddings that the head works on.
 
@@ -115,7 +133,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), dtype float64
             In the order of `classes_`.
         """
         check_is_fitted(self, "head_")
