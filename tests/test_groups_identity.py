@@ -162,6 +162,11 @@ class TestValidationData:
         with pytest.warns(SmallCellWarning, match=r"1 of the 2 cells.*: 1"):
             erm().fit(X, Y, X_val=X[::2], y_val=Y[::2])
 
+    def test_of_a_refit_by_balanced_draws_too(self, model):
+        valid = {"X_val": X[:N:4], "y_val": Y[:N:4], "groups_val": SEX[:N:4]}
+        with pytest.warns(SmallCellWarning, match="3 of the 4 cells"):
+            LastLayerRefit(model, recipe="anchored", random_state=0).fit(X, Y, SEX, **valid)
+
     def test_all_cells_there_are_no_reason_to_warn(self):
         erm().fit(X, Y, BOTH, X_val=X[:8], y_val=Y[:8], groups_val=BOTH[["race", "sex"]][:8])
 

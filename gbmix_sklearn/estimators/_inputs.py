@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from ..backbones._forms import different_shapes, looks_like_images
 from ..backbones._images import Images
-from ..exceptions import MissingGroupsError, MissingGroupsWarning, SmallCellWarning
+from ..exceptions import MissingGroupsError, MissingGroupsWarning
 from ..groups import (
     Attribute,
     Cells,
@@ -27,6 +27,7 @@ from ..groups import (
     encode_attribute,
     no_attribute,
     take_groups,
+    warn_of_cells_without_judge,
 )
 
 __all__ = ["InputChecks", "Validation"]
@@ -209,25 +210,9 @@ class InputChecks:
             attribute = encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
             if not cells.attribute.is_absent:
                 attribute = attribute.in_order_of(cells.attribute, name="groups_val", of="groups")
-        self._warn_of_cells_without_judge(codes, attribute, cells)
+        judged = Cells(codes, cells.classes, attribute or no_attribute(len(codes)))
+        warn_of_cells_without_judge(cells, judged, stacklevel=3)
         return Validation(X_val, codes, attribute)
-
-    def _warn_of_cells_without_judge(
-        self, codes: np.ndarray, attribute: Attribute | None, cells: Cells
-    ) -> None:
-        """Warn of cells that are trained on, and that no sample of X_val is of."""
-        if attribute is None or cells.attribute.is_absent:  # then classes are all that is judged
-            attribute = no_attribute(len(codes))
-            cells = Cells(cells.y, cells.classes, no_attribute(len(cells.y)))
-        absent = cells.absent_from(Cells(codes, cells.classes, attribute))
-        if absent:
-            named = "; ".join(absent[:5]) + (f"; and {len(absent) - 5} more" * (len(absent) > 5))
-            warnings.warn(
-                f"X_val has no sample of {len(absent)} of the {len(cells.present)} cells (class x "
-                f"group) that are trained on, so that nothing says how good these are: {named}",
-                SmallCellWarning,
-                stacklevel=4,
-            )
 
     def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray | Images:
         """Check X as fit has seen it; sensitive columns may be absent."""

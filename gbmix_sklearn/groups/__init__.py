@@ -32,6 +32,7 @@ from ._cells import (
     make_cells,
     one_class_in_each_group,
     too_small,
+    warn_of_cells_without_judge,
 )
 from ._names import order_of_attributes
 from ._plan import plan_cells
@@ -65,4 +66,5 @@ __all__ = [
     "too_small",
     "training_cells",
     "validation_codes",
+    "warn_of_cells_without_judge",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..exceptions import SmallCellWarning
 from ._attribute import Attribute, encode_attribute, encode_target, no_attribute
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "make_cells",
     "one_class_in_each_group",
     "too_small",
+    "warn_of_cells_without_judge",
 ]
 
 #: fewer samples than these say hardly anything of a cell
@@ -172,6 +175,32 @@ class Cells:
         """Restrict to a part of the samples; the cells keep their numbers."""
         attribute = Attribute(self.s[indices], self.attribute.values)
         return Cells(self.y[indices], self.classes, attribute)
+
+
+def warn_of_cells_without_judge(trained: Cells, judged: Cells, *, stacklevel: int) -> None:
+    """Warn of cells of the training data that validation data have no sample of.
+
+    Parameters
+    ----------
+    trained, judged : Cells
+        Those of the training data and of `X_val`, with the same classes. Where one of them has no
+        groups, classes are all that is judged.
+    stacklevel : int
+        Where the warning points, seen from the caller.
+    """
+    if trained.attribute.is_absent or judged.attribute.is_absent:
+        trained, judged = (
+            Cells(cells.y, cells.classes, no_attribute(len(cells.y))) for cells in (trained, judged)
+        )
+    absent = trained.absent_from(judged)
+    if absent:
+        named = "; ".join(absent[:5]) + (f"; and {len(absent) - 5} more" * (len(absent) > 5))
+        warnings.warn(
+            f"X_val has no sample of {len(absent)} of the {len(trained.present)} cells (class x "
+            f"group) that are trained on, so that nothing says how good these are: {named}",
+            SmallCellWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def one_class_in_each_group(cells: Cells) -> str:

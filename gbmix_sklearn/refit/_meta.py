@@ -38,6 +38,7 @@ from ..groups import (
     take_groups,
     training_cells,
     validation_codes,
+    warn_of_cells_without_judge,
 )
 from ..model_selection._units import Units, encode_units, refuse_single_unit
 from ._balanced import refit_head
@@ -291,7 +292,7 @@ class LastLayerRefit(
         name = type(self).__name__
         groups = require_groups(X, groups, self.group_columns, name=name)
         classes, cells = training_cells(X, y, groups, name=name)
-        validation = self._check_validation(X_val, y_val, groups_val, classes)
+        validation = self._check_validation(X_val, y_val, groups_val, cells)
         units = None
         if keep_together is not None:
             units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y})
@@ -367,8 +368,8 @@ class LastLayerRefit(
                 "than those of the refit"
             ) from error
 
-    def _check_validation(self, X: Any, y: Any, groups: Any, classes: np.ndarray) -> Cells | None:
-        codes = validation_codes(X, y, groups, classes)
+    def _check_validation(self, X: Any, y: Any, groups: Any, cells: Cells) -> Cells | None:
+        codes = validation_codes(X, y, groups, np.asarray(cells.classes))
         if codes is None:
             return None
         if groups is None and self.group_columns is not None:
@@ -383,7 +384,11 @@ class LastLayerRefit(
             attribute = no_attribute(len(codes))
         else:
             attribute = encode_attribute(groups, len(codes), name="groups_val", of="X_val")
-        return Cells(codes, list(classes), attribute)
+            attribute = attribute.in_order_of(cells.attribute, name="groups_val", of="groups")
+        judged = Cells(codes, cells.classes, attribute)
+        if not isinstance(find_recipe(self.recipe), LearnedRecipe):  # which pools the two
+            warn_of_cells_without_judge(cells, judged, stacklevel=3)
+        return judged
 
     def _generator(self) -> np.random.Generator:
         seed = self.random_state
