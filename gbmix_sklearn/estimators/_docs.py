@@ -141,7 +141,8 @@ classes_ : ndarray of shape (n_classes,)
     weight_decay_ : float
         The weight decay that was trained with.
     cell_table_ : DataFrame
-        How many samples of each cell are trained on, judge epochs and refit, and what is too small
+        How many samples of each cell are trained on, judge epochs and refit (saved with the model,
+        and part of its audits), and what is too small
         for what: cells with less than 10 samples and less than a tenth of the mean are trained as
         members of the largest cell of their class.
     cell_weights_ : Series
@@ -151,6 +152,10 @@ classes_ : ndarray of shape (n_classes,)
         The rounds in which it was learned.
     head_ : LogisticRegression or the classifier given as `refit`
         Linear classifier on the embeddings: refitted, or the network's last layer.
+    coef_ : ndarray of shape (1 or n_classes, n_features)
+        Coefficients of `head_`, only where that works on X itself.
+    intercept_ : ndarray of shape (1 or n_classes,)
+        Its intercepts, only where it works on X itself.
     history_ : DataFrame
         A row for each epoch: losses, learning rate, seconds, accuracies of the validation part.
     best_epoch_ : int

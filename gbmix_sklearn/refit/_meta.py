@@ -119,6 +119,10 @@ class LastLayerRefit(
         The labels.
     head_ : LogisticRegression or the classifier given as `recipe`
         The new last layer, a linear classifier on the embeddings.
+    coef_ : ndarray of shape (1 or n_classes, n_features)
+        Coefficients of `head_`, only where `estimator` is a linear classifier of X itself.
+    intercept_ : ndarray of shape (1 or n_classes,)
+        Its intercepts, only where `estimator` is a linear classifier of X itself.
     group_table_ : DataFrame
         Count and share of each cell in the data of the refit.
     cell_table_ : DataFrame
