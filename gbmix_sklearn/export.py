@@ -41,6 +41,8 @@ def export_onnx(estimator: Any, path: Any) -> None:
         If onnx, onnxscript or onnxruntime is missing, or torch is older than 2.8.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
+    TypeError
+        If it is none of this package, such as a Pipeline.
     GBMixError
         If the graph cannot be made, or computes something else; an old file is left as it is.
 

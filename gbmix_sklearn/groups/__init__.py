@@ -23,6 +23,7 @@ from ._attribute import (
     encode_target,
     encode_together,
     frame_of_others,
+    is_other_table,
     no_attribute,
 )
 from ._cells import (
@@ -53,6 +54,7 @@ __all__ = [
     "encode_together",
     "frame_of_others",
     "hint_at_units",
+    "is_other_table",
     "list_columns",
     "make_cells",
     "no_attribute",

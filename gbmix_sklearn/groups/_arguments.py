@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ..exceptions import GroupsError, MissingGroupsError
-from ._attribute import encode_attribute, encode_target, frame_of_others
+from ._attribute import encode_attribute, encode_target, frame_of_others, is_other_table
 from ._cells import Cells, one_class_in_each_group
 from ._rows import check_same_order
 
@@ -54,7 +54,7 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"groups were given although group_columns={group_columns!r} says which columns of X "
             "to take them from; give one of the two"
         )
-    if hasattr(X, "__dataframe__") and not isinstance(X, pd.DataFrame):
+    if is_other_table(X):
         X = frame_of_others(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
@@ -81,7 +81,7 @@ def drop_columns(X: Any, columns: list[Any]) -> Any:
     """Leave columns out of a table of any library; those that are absent do not matter."""
     if isinstance(X, pd.DataFrame):
         return X.drop(columns=columns, errors="ignore")
-    if hasattr(X, "__dataframe__"):
+    if is_other_table(X):
         return frame_of_others(X).drop(columns=columns, errors="ignore")
     return X
 

@@ -19,6 +19,7 @@ __all__ = [
     "encode_target",
     "encode_together",
     "frame_of_others",
+    "is_other_table",
     "no_attribute",
 ]
 
@@ -105,11 +106,18 @@ def as_frame(values: Any) -> pd.DataFrame:
             "groups must be an array, Series or DataFrame with one row for each sample, "
             f"got {type(values).__name__}"
         )
-    if not isinstance(values, np.ndarray) and hasattr(values, "__dataframe__"):
+    if is_other_table(values):
         return frame_of_others(values)
     if isinstance(name := getattr(values, "name", None), str) and hasattr(values, "to_numpy"):
         return pd.DataFrame({name or "group": values.to_numpy()})  # a Series of polars
     return _frame_of_array(values)
+
+
+def is_other_table(values: Any) -> bool:
+    """Whether these are columns with names of another library than pandas, such as polars."""
+    if isinstance(values, pd.DataFrame) or len(getattr(values, "shape", ())) != 2:
+        return False
+    return hasattr(values, "columns") or hasattr(values, "column_names")
 
 
 def frame_of_others(table: Any) -> pd.DataFrame:

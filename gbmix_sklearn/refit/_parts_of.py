@@ -7,6 +7,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from ..balance._meta import GroupMetaClassifier
+
 __all__ = ["embeddings_of", "last_of", "unwrapped"]
 
 
@@ -31,8 +33,9 @@ def _moves_a_threshold(estimator: Any) -> bool:
 def last_of(estimator: Any) -> Any:
     """Return the classifier at the end of pipelines, searches and what else is around it."""
     estimator = unwrapped(estimator)
-    while isinstance(estimator, Pipeline):
-        estimator = unwrapped(estimator.steps[-1][1])
+    while isinstance(estimator, Pipeline | GroupMetaClassifier):
+        is_pipeline = isinstance(estimator, Pipeline)
+        estimator = unwrapped(estimator.steps[-1][1] if is_pipeline else estimator.estimator_)
     return estimator
 
 
@@ -51,10 +54,13 @@ def embeddings_of(estimator: Any) -> Callable[[Any], Any] | None:
         these steps alone, and of a linear one without any step X as it is; None of others.
     """
     estimator = unwrapped(estimator)
+    if isinstance(estimator, GroupMetaClassifier):
+        inner, taken_out = embeddings_of(estimator.estimator_), estimator._without_group_columns
+        return None if inner is None else lambda X: inner(taken_out(X))
     if isinstance(estimator, Pipeline):
         before = estimator[:-1].transform if len(estimator) > 1 else _as_it_is
         last = unwrapped(estimator.steps[-1][1])
-        if isinstance(last, Pipeline) or hasattr(last, "transform"):
+        if isinstance(last, Pipeline | GroupMetaClassifier) or hasattr(last, "transform"):
             after = embeddings_of(last)
         else:
             after = _as_it_is if len(estimator) > 1 else embeddings_of(last)

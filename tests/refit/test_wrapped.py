@@ -1,6 +1,7 @@
 """The last layer is the same, whichever way the fitted classifier is wrapped."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
@@ -11,7 +12,13 @@ from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gbmix_sklearn import DFRClassifier, ERMClassifier, LastLayerRefit
+from gbmix_sklearn import (
+    DFRClassifier,
+    ERMClassifier,
+    GroupThresholdClassifier,
+    LastLayerRefit,
+    MinimaxClassifier,
+)
 from gbmix_sklearn.refit import _meta
 
 N = 300
@@ -55,6 +62,7 @@ PIPELINE = trained(make_pipeline(StandardScaler(), LogisticRegression()))
             trained(make_pipeline(make_pipeline(StandardScaler()), search(LogisticRegression()))),
             PIPELINE,
         ),
+        (GroupThresholdClassifier(PIPELINE, cv="prefit").fit(X, Y, S), PIPELINE),
         (trained(FixedThresholdClassifier(make_pipeline(StandardScaler(), LINEAR))), PIPELINE),
     ],
 )
@@ -69,6 +77,17 @@ def test_a_search_over_a_network_is_held_near_its_layer():
     network = ERMClassifier(max_epochs=2, hidden_units=(3,), random_state=0, refit=None)
     found = trained(search(network))
     np.testing.assert_allclose(refit(found).head_.coef_, refit(found.best_estimator_).head_.coef_)
+
+
+@pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
+def test_group_columns_of_what_is_around_it_are_taken_out():
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(sex=np.where(S, "m", "f"))
+    minimax = MinimaxClassifier(LogisticRegression(), n_rounds=1, group_columns="sex", cv=2)
+    minimax.fit(frame[:N], Y[:N])
+    model = LastLayerRefit(minimax, recipe="anchored", random_state=0, group_columns="sex")
+    model.fit(frame[N:], Y[N:])
+    assert model.head_.coef_.shape == (1, 4)
+    np.testing.assert_array_equal(model.predict(frame), model.predict(frame.drop(columns="sex")))
 
 
 def test_what_is_not_linear_has_no_layer_of_its_own():
