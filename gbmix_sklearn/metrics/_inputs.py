@@ -140,11 +140,10 @@ def warn_of_odd_groups(cells: Cells, counts: np.ndarray) -> None:
     if hint := hint_at_units(cells):
         warnings.warn(hint, GroupsWarning, stacklevel=4)
     elif (
-        len(cells.classes) > 1
+        len(cells.classes) == len(cells.attribute)  # more may be cells, which score the same
         and cells.group_determines_class
-        and counts[counts > 0].min() >= _ENOUGH
+        and counts[counts > 0].min() >= _ENOUGH  # a few of each may all be of one class
     ):
-        # a few samples of each may all be of one class
         warnings.warn(one_class_in_each_group(cells), GroupsWarning, stacklevel=4)
 
 
