@@ -101,6 +101,7 @@ _PUBLIC = {
     "GroupsError": "exceptions",
     "GroupsWarning": "exceptions",
     "LargeStepsWarning": "exceptions",
+    "DisjointLabelsWarning": "exceptions",
     "LargeUnitWarning": "exceptions",
     "MissingGroupsError": "exceptions",
     "MissingGroupsWarning": "exceptions",

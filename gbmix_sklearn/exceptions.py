@@ -7,6 +7,7 @@ users expect (``ValueError``, ``TypeError``, ``ImportError``).
 from typing import Any
 
 __all__ = [
+    "DisjointLabelsWarning",
     "DuplicateSamplesWarning",
     "EmptyErrorSetWarning",
     "GBMixError",
@@ -69,6 +70,10 @@ class WeightsNotFoundError(GBMixError, OSError):
     """Pretrained weights are neither on this machine nor can they be downloaded."""
 
 
+class DisjointLabelsWarning(UserWarning):
+    """None of the predicted labels is among the true ones."""
+
+
 class DuplicateSamplesWarning(UserWarning):
     """The same samples are in the training data and in data that judge what was trained."""
 
@@ -78,7 +83,7 @@ class EmptyErrorSetWarning(UserWarning):
 
 
 class GroupsWarning(UserWarning):
-    """The groups look like persons or other units, not like a sensitive attribute."""
+    """The groups look like persons, or like the classes, not like a sensitive attribute."""
 
 
 class LargeStepsWarning(UserWarning):

@@ -41,6 +41,8 @@ def export_onnx(estimator: Any, path: Any) -> None:
         If onnx, onnxscript or onnxruntime is missing, or torch is older than 2.8.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
+    TypeError
+        If it is none of this package, such as a Pipeline.
     GBMixError
         If the graph cannot be made, or computes something else; an old file is left as it is.
 
@@ -67,6 +69,13 @@ def export_onnx(estimator: Any, path: Any) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model.export_onnx(f"{folder}/model.onnx")
     """
+    from .estimators._base import GroupClassifier
+
+    if not isinstance(estimator, GroupClassifier):
+        raise TypeError(
+            f"only classifiers of this package can be exported, got a {type(estimator).__name__}; "
+            "of a Pipeline export the last step, whose input is what the steps before it give"
+        )
     check_is_fitted(estimator, "head_")
     _import_onnx()
     graph = _Graph(estimator).eval()

@@ -31,6 +31,7 @@ from ._device import resolve_device
 from ._files import replace_file
 from .criteria import CrossEntropyCriterion
 from .exceptions import GBMixError
+from .groups import table_from_json, table_to_json
 from .refit import LearnedRecipe, Recipe, set_weights
 
 __all__ = ["load_model", "save_model"]
@@ -61,12 +62,12 @@ def save_model(estimator: Any, path: Any) -> None:
     """
     from .estimators import METHODS
 
-    check_is_fitted(estimator, "head_")
     if type(estimator) not in METHODS.values():
         raise TypeError(
             f"only classifiers of this package can be saved, since code is not; got a "
-            f"{type(estimator).__name__}: pickle it instead"
+            f"{type(estimator).__name__}: pickle it instead, or of a Pipeline save its last step"
         )
+    check_is_fitted(estimator, "head_")
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give the name of a folder to save to")
@@ -83,9 +84,10 @@ def save_model(estimator: Any, path: Any) -> None:
     if estimator.backbone_ is not None:
         tensors |= {f"backbone.{n}": v for n, v in estimator.backbone_.state_dict().items()}
     tensors |= {f"head.{n}": torch.from_numpy(getattr(head, n)) for n in _HEAD_ATTRIBUTES}
+    if estimator._seen is not None:  # reinterpreted: hashes are unsigned
+        tensors["seen"] = torch.from_numpy(estimator._seen.keys.view(np.int64))
     weights = save_tensors({n: v.detach().cpu().contiguous() for n, v in tensors.items()})
     digest = hashlib.sha256(weights).hexdigest()
-    table = estimator.group_table_
     content = {
         "class": type(estimator).__name__,
         "parameters": {
@@ -99,12 +101,8 @@ def save_model(estimator: Any, path: Any) -> None:
         "input_shape": list(estimator._input_shape),
         "feature_names_in": _names(estimator),
         "group_columns": [_scalar(column) for column in estimator._group_columns],
-        "groups": {
-            "names": list(table.index.names),
-            "cells": [[_scalar(value) for value in row] for row in table.index],
-            "count": table["count"].tolist(),
-            "share": table["share"].tolist(),
-        },
+        "groups": table_to_json(estimator.group_table_),
+        "cell_table": table_to_json(estimator.cell_table_),
         "head": {"class": head_class, "parameters": _plain(head.get_params(deep=False))},
         "n_hidden_inputs": estimator._n_hidden_inputs,
         "n_embedding": head.coef_.shape[1],
@@ -198,6 +196,8 @@ def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | N
 
 def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     """Give an unfitted estimator its fitted attributes."""
+    from .estimators._duplicates import SeenSamples
+
     estimator.classes_ = _array_from_json(content["classes"])
     if content["n_features_in"] is not None:
         estimator.n_features_in_ = content["n_features_in"]
@@ -205,11 +205,9 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
     if content["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(content["feature_names_in"], dtype=object)
     estimator._group_columns = content["group_columns"]
-    groups = content["groups"]
-    index = pd.MultiIndex.from_tuples(map(tuple, groups["cells"]), names=groups["names"])
-    estimator.group_table_ = pd.DataFrame(
-        {"count": groups["count"], "share": groups["share"]}, index=index
-    )
+    estimator.group_table_ = table_from_json(content["groups"])
+    if "cell_table" in content:  # later than the format
+        estimator.cell_table_ = table_from_json(content["cell_table"])
     estimator.best_epoch_ = content["best_epoch"]
     # models that were saved before these were found have them as parameters
     steps = content.get("steps", content["parameters"])
@@ -225,6 +223,8 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
     coef, intercept = (tensors[f"head.{name}"].numpy() for name in _HEAD_ATTRIBUTES)
     estimator.head_ = set_weights(head, coef, intercept, estimator.classes_)
 
+    if "seen" in tensors:
+        estimator._seen = SeenSamples(tensors["seen"].numpy().view(np.uint64))
     device = resolve_device(estimator.device)
     state = _part_of(tensors, "net")
     try:

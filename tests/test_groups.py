@@ -1,5 +1,6 @@
 """Encoding of classes and sensitive attributes, against plain Python."""
 
+import json
 import warnings
 from collections import Counter
 
@@ -16,6 +17,8 @@ from gbmix_sklearn.groups import (
     encode_target,
     encode_together,
     make_cells,
+    table_from_json,
+    table_to_json,
     take_groups,
     too_small,
     training_cells,
@@ -222,7 +225,7 @@ def test_columns_of_a_frame_are_taken_as_groups():
         take_groups(X, [0, 1], "sex")
     with pytest.raises(GroupsError, match=r"names 'race'.*columns are 'sex', 'x', 7"):
         take_groups(X, None, ["race", "sex"])
-    with pytest.raises(TypeError, match=r"pandas DataFrame, got ndarray"):
+    with pytest.raises(TypeError, match=r"as a pandas DataFrame, got ndarray"):
         take_groups(X.to_numpy(), None, "sex")
     with pytest.raises(GroupsError, match="no column"):
         check_group_columns([])
@@ -316,3 +319,35 @@ def test_samples_that_follow_may_have_values_of_their_own():
         ["b", 1],
         ["a", 1],
     ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.cut([20, 45], [0, 30, 60]),
+        pd.cut([0.5, 0.7], [0, 0.6, 1]),
+        pd.to_datetime(["2020-01-01 00:00", "2021-06-01 12:30"]),
+        pd.to_datetime(["2020-01-01", "2021-06-01"]).date,
+        pd.PeriodIndex(["2020Q1", "2021Q3"], freq="Q"),
+        pd.to_timedelta(["1 days", "02:00:00"]),
+        np.array([("a", 1), ("b", 2), ()], dtype=object)[:2],
+        [True, False],
+        [1, "one"],
+    ],
+)
+def test_attribute_values_of_every_type_survive_json(values):
+    cells = make_cells([0, 1], pd.Series(values, name="value"))
+    table = cells.table
+    text = json.dumps(table_to_json(table))
+    loaded = table_from_json(json.loads(text))
+    assert loaded.index.tolist() == table.index.tolist()
+    assert loaded.index.names == table.index.names
+    pd.testing.assert_frame_equal(
+        loaded.reset_index(drop=True), table.reset_index(drop=True), check_exact=True
+    )
+
+
+def test_values_without_a_representation_are_refused():
+    table = make_cells([0, 1], pd.Series([object(), object()])).table
+    with pytest.raises(TypeError, match="no representation in JSON"):
+        table_to_json(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -171,19 +171,25 @@ class Images:
         """
         return hashlib.sha256(self.digests().tobytes()).hexdigest()[:32]
 
-    def digests(self) -> np.ndarray:
+    def digests(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Hash the content of each image; nothing is decoded.
+
+        Parameters
+        ----------
+        rows : ndarray of int, default=None
+            Those that are wanted; None wants all.
 
         Returns
         -------
-        ndarray of shape (n_samples, DIGEST_SIZE), dtype uint8
+        ndarray of shape (n_rows, DIGEST_SIZE), dtype uint8
             Equal where the same file or pixels come, wherever they are.
         """
-        chunks = (range(start, min(start + 64, len(self))) for start in range(0, len(self), 64))
+        wanted = range(len(self)) if rows is None else rows.tolist()
+        chunks = (wanted[start : start + 64] for start in range(0, len(wanted), 64))
         found = ordered_map(self._digests, chunks, 2 * cpu_count())
         return np.frombuffer(b"".join(found), dtype=np.uint8).reshape(-1, DIGEST_SIZE)
 
-    def _digests(self, rows: range) -> bytes:
+    def _digests(self, rows: Sequence[int]) -> bytes:
         return b"".join(self._digest(row) for row in rows)
 
     def _digest(self, row: int) -> bytes:

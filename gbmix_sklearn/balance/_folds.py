@@ -10,13 +10,10 @@ import numpy as np
 from sklearn.model_selection import check_cv
 
 from ..exceptions import SmallCellWarning
-from ..groups import Cells
+from ..groups import FEW_SAMPLES, Cells
 from ..model_selection import SubgroupStratifiedKFold
 
 __all__ = ["FEW_SAMPLES", "held_out_splits", "warn_of_few_samples"]
-
-#: below so many samples a cell's error is hardly its own
-FEW_SAMPLES = 10
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 

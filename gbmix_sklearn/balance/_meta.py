@@ -11,7 +11,15 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from ..groups import Cells, check_group_columns, require_groups, take_groups, training_cells
+from ..groups import (
+    Cells,
+    check_same_order,
+    drop_columns,
+    list_columns,
+    require_groups,
+    take_groups,
+    training_cells,
+)
 from ._fitting import last_step
 
 __all__ = ["GroupMetaClassifier"]
@@ -31,6 +39,7 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator: Any
     group_columns: Any
     estimator_: Any
+    group_table_: pd.DataFrame
     classes_: np.ndarray
 
     # routes groups to fit without asking the user to request them
@@ -58,13 +67,12 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return getattr(last_step(self.estimator), "group_columns", None) is not None
 
     def _without_group_columns(self, X: Any) -> Any:
-        if self.group_columns is None or not isinstance(X, pd.DataFrame):
+        if self.group_columns is None:
             return X
         if self._inner_takes_columns:
             return X
-        columns = check_group_columns(self.group_columns)
-        columns = columns if isinstance(columns, list) else [columns]
-        return X.drop(columns=columns, errors="ignore")
+        columns = list_columns(self.group_columns)
+        return drop_columns(X, columns)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes; no groups are needed.
@@ -151,9 +159,12 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             See :func:`gbmix_sklearn.group_report`.
         """
         from ..metrics import group_report
+        from ..metrics._fitted import refuse_swapped
 
         if groups is None:
             groups = take_groups(X, None, self.group_columns)
+        check_same_order(X=X, y=y, groups=groups)
+        refuse_swapped(y, groups, self.group_table_)
         return group_report(y, self.predict(X), groups=groups)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import column_or_1d
 
 from ..exceptions import MissingGroupsError
-from ..groups import Cells, encode_together, take_groups, validation_codes
+from ..groups import Cells, encode_together, plan_cells, take_groups, validation_codes
 from ._cell_errors import start_shares
 from ._fitting import fit_parameter, generator, last_step, seeds_for
 from ._folds import held_out_splits, warn_of_few_samples
@@ -76,6 +76,9 @@ class MinimaxClassifier(GroupMetaClassifier):
         The round that was kept, counted from 0.
     group_table_ : DataFrame
         Count and share of each cell in the training data.
+    cell_table_ : DataFrame
+        For each cell how many samples are trained on (``train``) and judge it (``validation``, of
+        held-out folds and of `X_val`), and what they are too few for (``note``).
     n_features_in_ : int
         Columns of X, group columns included.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -236,6 +239,7 @@ class MinimaxClassifier(GroupMetaClassifier):
         self.estimator_ = fits.fit(learned.weights) if model is None else model
         self.classes_ = classes
         self.group_table_ = cells.table
+        self.cell_table_ = plan_cells(cells, held_out, small_are_merged=False)
         self.cell_weights_ = pd.Series(learned.weights, index=cells.index, name="weight")
         self.history_ = learned.rounds
         self.best_round_ = learned.best_round

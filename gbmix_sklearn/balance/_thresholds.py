@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import SmallCellWarning
-from ..groups import Cells
+from ..groups import Cells, plan_cells
 from ._fitting import fit_parameter, fitted_copy, generator, last_step, part_of, seeds_for
 from ._folds import held_out_splits, warn_of_few_samples
 from ._meta import GroupMetaClassifier
@@ -76,6 +76,9 @@ class GroupThresholdClassifier(GroupMetaClassifier):
         class.
     group_table_ : DataFrame
         Count and share of each cell in the training data.
+    cell_table_ : DataFrame
+        For each cell how many samples are trained on (``train``) and judge it (``validation``),
+        and what they are too few for (``note``).
     n_features_in_ : int
         Columns of X, group columns included.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -213,6 +216,9 @@ class GroupThresholdClassifier(GroupMetaClassifier):
             columns=["worst", "average"],
         )
         self.group_table_ = cells.table
+        self.cell_table_ = plan_cells(
+            None if prefit else cells, cells.take(held_out), small_are_merged=False
+        )
         return self
 
     def predict(self, X: Any) -> np.ndarray:

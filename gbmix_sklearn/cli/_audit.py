@@ -55,6 +55,13 @@ def audit(
             help="Predictions of another model for the same rows, to compare with.",
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The model of gbmix fit that made them: reports say what it was trained on.",
+        ),
+    ] = None,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,6 +97,7 @@ def audit(
     check_groups(frame, attributes, table.where)
 
     from ..report import GroupAudit
+    from ._models import Model
 
     options: dict[str, Any] = {"groups": frame[attributes], "confidence": confidence}
     found = GroupAudit.from_predictions(
@@ -97,6 +105,7 @@ def audit(
         frame[prediction],
         **options,
         **_probabilities(frame, chances, [target, prediction]),
+        estimator=None if model is None else Model.load(Path(model), "cpu").classifier,
     )
     comparison = None
     if compare:

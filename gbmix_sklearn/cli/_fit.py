@@ -203,6 +203,7 @@ def _audit(classifier: Any, validation: dict[str, Any]) -> GroupAudit:
         validation["y_val"],
         classifier.predict(validation["X_val"]),
         groups=validation["groups_val"],
+        estimator=classifier,
     )
 
 

@@ -140,7 +140,7 @@ def read_samples(
     classes, cells = training_cells(X, y, groups, name="compare")
     units = None
     if keep_together is not None:
-        units = encode_units(keep_together, len(cells.y), beside=(X, y)).codes
+        units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y}).codes
     (X,) = indexable(X)
     fronts: list[Any] = []
     rest = X

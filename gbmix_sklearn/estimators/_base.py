@@ -15,8 +15,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from .._device import resolve_device, resolve_precision
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
-from ..groups import Cells, no_attribute, take_groups
-from ..model_selection._units import Units, encode_units, warn_of_units_as_groups
+from ..groups import (
+    Cells,
+    check_same_order,
+    no_attribute,
+    one_class_in_each_group,
+    plan_cells,
+    take_groups,
+)
+from ..model_selection._units import (
+    Units,
+    encode_units,
+    refuse_single_unit,
+    warn_of_units_as_groups,
+)
 from ..refit import LearnedRecipe, find_recipe, repaired_error
 from ..sampling import ShuffledSampler
 from ..training import (
@@ -33,14 +45,20 @@ from ..training import (
     hidden_layers,
 )
 from ._array_backbone import ArrayBackbone
-from ._duplicates import content_keys, copies_are_suspicious, warn_of_duplicates
+from ._docs import named_method
+from ._duplicates import (
+    SeenSamples,
+    content_keys,
+    copies_are_suspicious,
+    warn_of_duplicates,
+)
 from ._fit_tasks import CallbackSupportMixin, FitTasks, StageTasks, fit_tasks
 from ._history import history_frame
 from ._image_backbone import ImageBackbone
 from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
-from ._parts import keep, plan_cells, set_aside
+from ._parts import keep, set_aside
 from ._pretrained import State, fit_head, state_of
 from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
@@ -51,6 +69,11 @@ __all__ = ["GroupClassifier"]
 @dataclass(eq=False, repr=False)
 class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of all classifiers: everything but the criterion and the sampler."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "fit" not in vars(cls):  # whose errors about arguments name the class that is used
+            cls.fit = named_method(cls.fit, f"{cls.__qualname__}.fit")  # type: ignore[method-assign]
 
     # routes these to fit without asking the user to request them
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "keep_together": True}
@@ -132,6 +155,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         self._check_parameters()
         given = X, y, groups
         groups = take_groups(X, groups, self.group_columns)
+        check_same_order(X=X, y=y, groups=groups)
         X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -141,17 +165,12 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         cells = Cells(codes.astype(np.int64), list(self.classes_), attribute)
         units = None
         if keep_together is not None:
-            units = encode_units(keep_together, len(codes), beside=given[:2])
+            units = encode_units(keep_together, len(codes), beside={"X": given[0], "y": given[1]})
+            refuse_single_unit(units)
         if cells.group_determines_class:
-            raise GroupsError(
-                f"each of the {len(attribute)} values of groups has samples of one class only. "
-                "Give the sensitive attribute itself (such as 'sex'), not the combination of class "
-                "and attribute: the cells are made here. A continuous attribute (such as age) must "
-                "be binned first. Persons, whose samples belong together, are no attribute: give "
-                "them as keep_together"
-            )
+            raise GroupsError(one_class_in_each_group(cells))
         warn_of_units_as_groups(cells, stacklevel=2)
-        validation = self._check_validation_data(X_val, y_val, groups_val)
+        validation = self._check_validation_data(X_val, y_val, groups_val, cells)
         if groups is not None and validation is not None and validation.attribute is None:
             warnings.warn(
                 "X_val came without groups_val: the worst class, not the worst group, chooses the "
@@ -190,7 +209,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 )
                 if self.verbose:
                     print(self.cell_table_.to_string(), flush=True)  # noqa: T201
-                self._warn_of_duplicates(X, loaded, parts, validation, valid)
+                self._seen = self._seen_samples(X, loaded, parts, validation)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:
                     # kept at once: an interrupted fit leaves it behind
@@ -263,26 +282,27 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             return refitted.followed_by(valid.samples)
         return refitted
 
-    def _warn_of_duplicates(
+    def _seen_samples(
         self,
         X: np.ndarray | Images,
         loaded: Loaded,
         parts: dict[str, np.ndarray],
         validation: Validation | None,
-        valid: EvaluationSource | None,
-    ) -> None:
+    ) -> SeenSamples | None:
         """Warn of samples in the training part that were set aside, or given, to judge it."""
-        if (len(parts) == 1 and validation is None) or not copies_are_suspicious(X):
-            return
-        keys = content_keys(X, loaded.inputs, loaded.rows)
+        if not copies_are_suspicious(X):
+            return None
+        keys = content_keys(X, loaded.rows)
         trained_on = keys[parts["train"]]
         for name, rows in parts.items():
             if name != "train":
                 of = f"samples set aside by {name}"
                 warn_of_duplicates(trained_on, keys[rows], of=of, stacklevel=3)
-        if validation is not None and valid is not None:
-            others = content_keys(validation.X, valid.inputs, None)
+        if validation is not None:
+            others = content_keys(validation.X)
             warn_of_duplicates(trained_on, others, of="samples of X_val", stacklevel=3)
+            keys = np.concatenate([keys, others])
+        return SeenSamples(keys)
 
     def _make_backbone(self, device: torch.device) -> ArrayBackbone | ImageBackbone:
         if not isinstance(self.backbone, str):

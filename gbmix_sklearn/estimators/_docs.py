@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from types import FunctionType
 from typing import Any, TypeVar
 
-__all__ = ["document"]
+__all__ = ["document", "named_method"]
 
 _PARAMETERS = """\
 backbone : str or Module, default=None
@@ -140,7 +142,8 @@ classes_ : ndarray of shape (n_classes,)
     weight_decay_ : float
         The weight decay that was trained with.
     cell_table_ : DataFrame
-        How many samples of each cell are trained on, judge epochs and refit, and what is too small
+        How many samples of each cell are trained on, judge epochs and refit (saved with the model,
+        and part of its audits), and what is too small
         for what: cells with less than 10 samples and less than a tenth of the mean are trained as
         members of the largest cell of their class.
     cell_weights_ : Series
@@ -150,6 +153,10 @@ classes_ : ndarray of shape (n_classes,)
         The rounds in which it was learned.
     head_ : LogisticRegression or the classifier given as `refit`
         Linear classifier on the embeddings: refitted, or the network's last layer.
+    coef_ : ndarray of shape (1 or n_classes, n_features)
+        Coefficients of `head_`, only where that works on X itself.
+    intercept_ : ndarray of shape (1 or n_classes,)
+        Its intercepts, only where it works on X itself.
     history_ : DataFrame
         A row for each epoch: losses, learning rate, seconds, accuracies of the validation part.
     best_epoch_ : int
@@ -176,3 +183,21 @@ def document(cls: T) -> T:
     text = cls.__doc__.replace("<common parameters>", _PARAMETERS.format(**defaults))
     cls.__doc__ = text.replace("<common attributes>", _ATTRIBUTES)
     return cls
+
+
+def named_method(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Copy a method under another qualified name, which Python's own errors begin with."""
+    assert isinstance(method, FunctionType)
+    copied = FunctionType(
+        method.__code__,
+        method.__globals__,
+        method.__name__,
+        method.__defaults__,
+        method.__closure__,
+    )
+    copied.__dict__.update(method.__dict__)
+    copied.__kwdefaults__ = method.__kwdefaults__
+    copied.__annotations__ = method.__annotations__
+    copied.__doc__, copied.__module__ = method.__doc__, method.__module__
+    copied.__qualname__ = name
+    return copied

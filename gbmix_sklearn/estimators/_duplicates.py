@@ -1,4 +1,4 @@
-"""Samples that are in the training part and in a part that judges what was trained."""
+"""Samples that are trained on, and again among those that judge what was trained."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import warnings
 
 import numpy as np
 
+from .._copies import copies_are_wanted, note_copies
 from ..backbones._images import Images
 from ..exceptions import DuplicateSamplesWarning
-from ..training import ArrayInputs, Inputs
 
-__all__ = ["content_keys", "copies_are_suspicious", "hash_rows", "warn_of_duplicates"]
+__all__ = [
+    "SeenSamples",
+    "content_keys",
+    "copies_are_suspicious",
+    "hash_rows",
+    "warn_of_duplicates",
+]
 
 #: fewer samples than these are toys, and never reported
 _MIN_SAMPLES = 100
 #: equal rows are suspicious where so many columns take so many values in a look at the data
 _MIN_COLUMNS, _MIN_VALUES = 16, 32
 _LOOKED_AT = 512
+#: a larger share of copies is no accident
+_ON_PURPOSE = 0.9
 
 
 def hash_rows(X: np.ndarray) -> np.ndarray:
-    """Hash the bytes of every row, shape (n_samples,), dtype uint64.
+    """Hash the bytes of every row, shape (n_samples,), dtype uint64; of doubles as float32.
 
     Examples
     --------
@@ -28,41 +36,92 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     >>> (keys == keys[0]).tolist()
     [True, False, True]
     """
+    if X.dtype == np.float64:  # computed with in float32
+        X = X.astype(np.float32)
     rows = np.ascontiguousarray(X).reshape(len(X), -1)
     n_bytes = rows.shape[1] * rows.itemsize
     # few words are fast; but round numbers in 64 bits would leave most bits of a word 0
     widths = (4,) if rows.itemsize == 8 else (8, 4, 2, 1)
     words = rows.view(f"u{next(width for width in widths if n_bytes % width == 0)}")
     # odd factors lose no bit, and sums of products are fast where comparing rows is not
-    factors = np.random.default_rng(0).integers(2**64, size=words.shape[1], dtype=np.uint64)
-    return np.einsum("ij,j->i", words, factors | np.uint64(1))
+    return np.einsum("ij,j->i", words, _factors(words.shape[1]) | np.uint64(1))
 
 
-def content_keys(X: np.ndarray | Images, inputs: Inputs, rows: np.ndarray | None) -> np.ndarray:
+def _factors(size: int) -> np.ndarray:
+    """Mixed bits, the same in every version of NumPy: keys are saved with models (splitmix64)."""
+    mixed = np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def content_keys(X: np.ndarray | Images, rows: np.ndarray | None = None) -> np.ndarray:
     """Number the contents of samples: equal where the samples are, whatever they are called.
 
     Parameters
     ----------
     X : ndarray or Images
         The samples as they were given.
-    inputs : Inputs
-        The same, loaded.
-    rows : ndarray of int or None
-        Rows in X of those that could be loaded; None where that is all of them.
+    rows : ndarray of int, default=None
+        Those of the rows that are wanted; None wants all.
 
     Returns
     -------
-    ndarray of shape (n_inputs,), dtype uint64
+    ndarray of shape (n_rows,), dtype uint64
     """
-    if isinstance(X, np.ndarray):
-        return hash_rows(X)
-    if X.stack is not None:
-        keys = hash_rows(X.stack)
-    elif isinstance(inputs, ArrayInputs) and inputs.x.ndim == 2:
-        return hash_rows(inputs.x.cpu().numpy())  # equal images have one embedding, read already
-    else:
-        keys = X.digests().view(np.uint64)[:, 0]
-    return keys if rows is None else keys[rows]
+    pixels = X.stack if isinstance(X, Images) else X
+    if pixels is None:
+        assert isinstance(X, Images)
+        return X.digests(rows).view(np.uint64)[:, 0]
+    return hash_rows(pixels if rows is None else pixels[rows])
+
+
+class SeenSamples:
+    """The samples of a fit, by their contents; 8 bytes for each.
+
+    Parameters
+    ----------
+    keys : ndarray of uint64
+        Keys of the samples, see :func:`content_keys`.
+
+    Attributes
+    ----------
+    keys : ndarray of uint64
+        The same, each once.
+    told : bool
+        Whether copies among samples that were predicted have been reported.
+    """
+
+    def __init__(self, keys: np.ndarray):
+        self.keys = np.unique(keys)
+        self.told = False
+
+    def notice(self, X: np.ndarray | Images, *, warn: bool, stacklevel: int) -> None:
+        """Count the samples that are predicted and were in the fit.
+
+        A model warns of them once. Where nearly all are, somebody predicts the training data, and
+        knows it. Of many samples some are looked at first, since reading all may take long.
+        """
+        if copies_are_wanted():
+            note_copies(self._count(content_keys(X)))
+        if not warn or self.told or not len(X):
+            return
+        rows = np.arange(len(X))[:: -(-len(X) // _LOOKED_AT)]
+        share = self._count(content_keys(X, rows)) / len(rows)
+        if not 0 < share <= _ON_PURPOSE:
+            return
+        self.told = True
+        warnings.warn(
+            f"{self._count(content_keys(X)):,} of the {len(X):,} samples to predict were in the "
+            "fit of this model, and what predictions of them say of others is too good. Leave them "
+            "out, or split with keep_together what shows the same person or thing",
+            DuplicateSamplesWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+    def _count(self, keys: np.ndarray) -> int:
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        return int((self.keys[place] == keys).sum())
 
 
 def copies_are_suspicious(X: np.ndarray | Images) -> bool:

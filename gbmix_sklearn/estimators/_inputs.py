@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_consistent_length, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
@@ -17,7 +18,17 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 from ..backbones._forms import different_shapes, looks_like_images
 from ..backbones._images import Images
 from ..exceptions import MissingGroupsError, MissingGroupsWarning
-from ..groups import Attribute, encode_attribute, no_attribute, take_groups
+from ..groups import (
+    Attribute,
+    Cells,
+    check_labels,
+    check_same_order,
+    drop_columns,
+    encode_attribute,
+    no_attribute,
+    take_groups,
+    warn_of_cells_without_judge,
+)
 
 __all__ = ["InputChecks", "Validation"]
 
@@ -32,6 +43,14 @@ _NOT_IMAGES = (
     "X looks like images, and with backbone=None it must be a matrix of numbers: give a backbone, "
     "as in {name}('resnet50'), or embed the images first, with make_pipeline(TimmEmbedder(), "
     "{name}())"
+)
+
+
+_NOT_SPARSE = (
+    "X is sparse, and {name} needs dense numbers. In a Pipeline put a step between that makes them "
+    "dense and few, as in make_pipeline(TfidfVectorizer(), TruncatedSVD(100), {name}()); or tell "
+    "the step before to, such as OneHotEncoder(sparse_output=False) or "
+    "make_column_transformer(..., sparse_threshold=0)"
 )
 
 
@@ -74,6 +93,8 @@ class InputChecks:
     ) -> tuple[np.ndarray | Images, np.ndarray, Attribute]:
         columns = [] if self.group_columns is None else list(groups.columns)
         self._group_columns = columns
+        if y is not None:
+            check_labels(y)
         if self._takes_images:
             X, y = self._check_images_and_labels(X, y)
         else:
@@ -97,10 +118,12 @@ class InputChecks:
 
     def _check_numbers_and_labels(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         columns = self._group_columns
-        with self._saying_what_images_need(X):
+        X = _readable(X)
+        with self._saying_what_is_needed(X):
             if columns:
                 validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
-                X, y = check_X_y(X.drop(columns=columns), y, estimator=self, **self._array_checks())
+                X = drop_columns(X, columns)
+                X, y = check_X_y(X, y, estimator=self, **self._array_checks())
             else:
                 X, y = validate_data(self, X, y, **self._array_checks())
         if self.backbone is not None and X.ndim == 2:
@@ -138,11 +161,13 @@ class InputChecks:
             ) from error
 
     @contextmanager
-    def _saying_what_images_need(self, X: Any) -> Iterator[None]:
+    def _saying_what_is_needed(self, X: Any) -> Iterator[None]:
         """Say more than "cannot convert" where somebody gives images to a matrix method."""
         try:
             yield
         except (ValueError, TypeError) as error:
+            if issparse(X):
+                raise TypeError(_NOT_SPARSE.format(name=type(self).__name__)) from error
             if self.backbone is None and looks_like_images(X):
                 hint = _NOT_IMAGES.format(name=type(self).__name__)
                 raise type(error)(f"{error}\n{hint}") from error
@@ -158,7 +183,10 @@ class InputChecks:
             return {"dtype": np.float32, "order": "C"}
         return {"dtype": "numeric", "allow_nd": True, "ensure_2d": False}
 
-    def _check_validation_data(self, X_val: Any, y_val: Any, groups_val: Any) -> Validation | None:
+    def _check_validation_data(
+        self, X_val: Any, y_val: Any, groups_val: Any, cells: Cells
+    ) -> Validation | None:
+        """Check validation data, beside the cells of the training data."""
         if X_val is None:
             if y_val is not None or groups_val is not None:
                 raise ValueError("y_val and groups_val need X_val")
@@ -167,6 +195,8 @@ class InputChecks:
             raise ValueError("X_val needs y_val, its labels")
         if self._group_columns and groups_val is None:
             groups_val = take_groups(X_val, None, self.group_columns)
+        check_same_order(X_val=X_val, y_val=y_val, groups_val=groups_val)
+        check_labels(y_val)
         X_val = self._check_input(X_val)
         y_val = column_or_1d(y_val)
         if len(y_val) != len(X_val):
@@ -178,6 +208,10 @@ class InputChecks:
         attribute = None
         if groups_val is not None:
             attribute = encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
+            if not cells.attribute.is_absent:
+                attribute = attribute.in_order_of(cells.attribute, name="groups_val", of="groups")
+        judged = Cells(codes, cells.classes, attribute or no_attribute(len(codes)))
+        warn_of_cells_without_judge(cells, judged, stacklevel=3)
         return Validation(X_val, codes, attribute)
 
     def _check_input(self, X: Any, *, finite: bool = True) -> np.ndarray | Images:
@@ -185,8 +219,9 @@ class InputChecks:
         if self._takes_images:
             return self._as_images(X)
         checks = self._array_checks() | {"ensure_all_finite": finite}
+        X = _readable(X)
         if not self._group_columns:
-            with self._saying_what_images_need(X):
+            with self._saying_what_is_needed(X):
                 X = validate_data(self, X, reset=False, **checks)
             if X.shape[1:] != self._input_shape:
                 raise ValueError(
@@ -195,8 +230,8 @@ class InputChecks:
             return X
         names = getattr(self, "feature_names_in_", None)  # absent where names are no text
         n_expected = self.n_features_in_ - len(self._group_columns)
+        X = drop_columns(X, self._group_columns)
         if isinstance(X, pd.DataFrame):
-            X = X.drop(columns=self._group_columns, errors="ignore")
             expected = None if names is None else [n for n in names if n not in self._group_columns]
             if expected not in (None, list(X.columns)):
                 raise ValueError(
@@ -204,7 +239,12 @@ class InputChecks:
                     f"same order. Expected {expected} (the group columns "
                     f"{self._group_columns} are optional), got {list(X.columns)}"
                 )
-        X = check_array(X, estimator=self, **checks)
+        elif names is not None and np.shape(X)[1:] == (self.n_features_in_,):
+            # all columns as an array, which explainers make of a DataFrame
+            taken = np.isin(names, np.asarray(self._group_columns, dtype=object))
+            X = np.asarray(X)[:, ~taken]
+        with self._saying_what_is_needed(X):
+            X = check_array(X, estimator=self, **checks)
         if X.shape[1] != n_expected:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
@@ -214,3 +254,11 @@ class InputChecks:
 
     def _has_group_columns(self, X: Any) -> bool:
         return any(column in getattr(X, "columns", ()) for column in self._group_columns)
+
+
+def _readable(X: Any) -> Any:
+    """Bring a tensor to where NumPy can read it, in numbers that it knows."""
+    if not isinstance(X, torch.Tensor):
+        return X
+    X = X.detach().cpu()
+    return X.float() if X.dtype == torch.bfloat16 else X

@@ -6,14 +6,12 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
-from ..balance import FEW_SAMPLES
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
 from ..model_selection._units import Units, check_units, divide_units, units_in_each_cell
 
-__all__ = ["keep", "plan_cells", "set_aside"]
+__all__ = ["keep", "set_aside"]
 
 
 def set_aside(
@@ -127,46 +125,3 @@ def keep(
         return cells, parts
     left = {name: np.flatnonzero(np.isin(rows, part)) for name, part in parts.items()}
     return cells.take(rows), left
-
-
-def plan_cells(train: Cells, valid: Cells | None, refitted: Cells | None) -> pd.DataFrame:
-    """Say for each cell how many samples do what, and what they are too few for.
-
-    Parameters
-    ----------
-    train : Cells
-        Those that are trained on.
-    valid, refitted : Cells or None
-        Those that judge, and those that the last layer is refitted on.
-
-    Returns
-    -------
-    DataFrame
-        A row for each cell that has samples, with the columns ``train``, ``validation``, ``refit``
-        and ``note``.
-    """
-    merged = train.without_small()
-    notes = {}
-    for cell in train.small:
-        into = int(merged.codes[train.codes == cell][0])
-        if into != cell:
-            notes[train.index[cell]] = f"too small to be balanced: trains with {train.labels[into]}"
-    parts = {"train": train, "validation": valid, "refit": refitted}
-    counts = {k: pd.Series(c.counts, c.index) for k, c in parts.items() if c is not None}
-    index: pd.Index = train.index
-    for column in counts.values():  # validation data may have attribute values of their own
-        index = index.append(column.index[~column.index.isin(index)])
-    empty = pd.Series(0, index)
-    table = pd.DataFrame(
-        {k: counts[k].reindex(index, fill_value=0) if k in counts else empty for k in parts}
-    )
-    few = (table["validation"] > 0) & (table["validation"] < FEW_SAMPLES)
-    table["note"] = [
-        "; ".join(
-            note
-            for note in (notes.get(cell), "judged mostly by its class" if is_few else None)
-            if note is not None
-        )
-        for cell, is_few in few.items()
-    ]
-    return table[table[["train", "validation", "refit"]].any(axis=1)]

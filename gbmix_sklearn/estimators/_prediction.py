@@ -16,6 +16,7 @@ from ..groups import take_groups
 from ..refit import linear_decision, linear_probabilities
 from ..training import GroupNet
 from ._array_backbone import ArrayBackbone
+from ._duplicates import SeenSamples
 from ._image_backbone import ImageBackbone
 from ._inputs import InputChecks
 
@@ -35,6 +36,8 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
     net_: GroupNet
     _backbone: ArrayBackbone | ImageBackbone
     group_table_: pd.DataFrame
+    #: not there in models that were saved before it was
+    _seen: SeenSamples | None = None
 
     @property
     def backbone_(self) -> torch.nn.Module | None:
@@ -45,6 +48,24 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
     def _is_linear(self) -> bool:
         """Whether X goes straight into the head."""
         return self.backbone is None and self.net_.raw_module.embedding is None
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features of X, where the model is linear; by RFE and the like."""
+        return self._linear_head("coef_").coef_
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts, where the model is linear."""
+        return self._linear_head("intercept_").intercept_
+
+    def _linear_head(self, name: str) -> Any:
+        if not hasattr(self, "head_") or not self._is_linear:
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name!r}: it is not fitted, or no linear model "
+                f"of X; see head_.{name}, which works on embeddings"
+            )
+        return self.head_
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the embeddings that the head works on.
@@ -60,7 +81,13 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
             The last layer's input. Without a backbone and hidden layers that is X.
         """
         check_is_fitted(self, "head_")
-        return self._embed(self._check_input(X))
+        X = self._check_input(X)
+        self._notice_copies(X, warn=False)
+        return self._embed(X)
+
+    def _notice_copies(self, X: Any, *, warn: bool = True) -> None:
+        if self._seen is not None:
+            self._seen.notice(X, warn=warn, stacklevel=4)
 
     def _embed(self, X: Any) -> np.ndarray:
         if self._is_linear:
@@ -83,13 +110,16 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         """
         check_is_fitted(self, "head_")
         if not self._is_linear:
-            return linear_decision(self.head_, self._embed(self._check_input(X)))
+            X = self._check_input(X)
+            self._notice_copies(X)
+            return linear_decision(self.head_, self._embed(X))
         # NaN and infinity in X come out as such: looking for them there saves a pass over X
         X = self._check_input(X, finite=False)
         with np.errstate(invalid="ignore", over="ignore"):
             decision = linear_decision(self.head_, X)
         if not np.isfinite(decision).all():
             self._check_input(X)
+        self._notice_copies(X)
         return decision
 
     @available_if(_knows_probabilities)
@@ -103,13 +133,15 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), dtype float64
             In the order of `classes_`.
         """
         check_is_fitted(self, "head_")
         if isinstance(self.head_, LogisticRegression):
             return linear_probabilities(self.decision_function(X))
-        return self.head_.predict_proba(self._embed(self._check_input(X)))
+        X = self._check_input(X)
+        self._notice_copies(X)
+        return self.head_.predict_proba(self._embed(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes.
@@ -146,15 +178,11 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
             See :func:`gbmix_sklearn.group_report`; with the adjusted average, weighted by the
             training shares, where all cells are known from training.
         """
-        from ..metrics import group_report
+        from ..metrics._fitted import report_of
 
         if groups is None or self.group_columns is None or self._has_group_columns(X):
             groups = take_groups(X, groups, self.group_columns)
-        y_pred = self.predict(X)
-        report = group_report(y, y_pred, groups=groups)
-        if not report.index.isin(self.group_table_.index).all():
-            return report  # no training share is known for some cells
-        return group_report(y, y_pred, groups=groups, cell_weights=self.group_table_)
+        return report_of(self, X, y, groups)
 
     def save(self, path: Any) -> None:
         """Save the fitted classifier in a folder, without anything executable.

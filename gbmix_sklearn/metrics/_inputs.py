@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..exceptions import MissingGroupsError
-from ..groups import Cells, make_cells
+from ..exceptions import DisjointLabelsWarning, GroupsWarning, MissingGroupsError
+from ..groups import (
+    Cells,
+    as_frame,
+    check_same_order,
+    hint_at_units,
+    make_cells,
+    one_class_in_each_group,
+)
+
+#: samples from which on it is no chance that all are of one class, or wrong
+_ENOUGH = 10
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,17 @@ def check_scored(y_true: Any, y_pred: Any, groups: Any, sample_weight: Any = Non
             "groups is required: give the value of the sensitive attribute of each sample, "
             "as groups=..."
         )
+    check_same_order(y_true=y_true, y_pred=y_pred, groups=groups, sample_weight=sample_weight)
     truth, predicted = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
     if len(truth) != len(predicted):
         raise ValueError(f"y_true has {len(truth)} labels and y_pred has {len(predicted)}")
     if len(truth) == 0:
         raise ValueError("y_true and y_pred are empty; a score needs at least one sample")
-    _check_same_kind(truth, predicted)
+    _check_same_kind(truth, predicted, groups)
+    _check_labels_meet(truth, predicted, groups)
     cells = make_cells(y_true, groups)
+    if sample_weight is None:  # which may stand for many samples, as the kinds of an audit do
+        warn_of_odd_groups(cells, cells.counts)
     return Scored(
         truth.to_numpy(), predicted.to_numpy(), cells, _check_weight(sample_weight, cells)
     )
@@ -74,7 +89,7 @@ def _is_fraction(label: Any) -> bool:
     return isinstance(label, numbers.Real) and label % 1 != 0
 
 
-def _check_same_kind(truth: pd.Series, predicted: pd.Series) -> None:
+def _check_same_kind(truth: pd.Series, predicted: pd.Series, groups: Any) -> None:
     # "1" == 1 is False: without this check such a mistake reads as an accuracy of 0
     known, given = truth.unique(), predicted.unique()
     kinds, other_kinds = {_kind(label) for label in known}, {_kind(label) for label in given}
@@ -82,6 +97,7 @@ def _check_same_kind(truth: pd.Series, predicted: pd.Series) -> None:
         raise ValueError(
             f"y_true and y_pred have labels of different types: {', '.join(sorted(kinds))} such "
             f"as {known[0]!r} and {', '.join(sorted(other_kinds))} such as {given[0]!r}"
+            + _hint_at_swap(groups, given)
         )
     fractions = [label for label in given if _is_fraction(label)]
     if fractions and not any(_is_fraction(label) for label in known):
@@ -89,6 +105,46 @@ def _check_same_kind(truth: pd.Series, predicted: pd.Series) -> None:
             f"y_pred has values that are no labels, such as {fractions[0]!r}; "
             "give predicted labels, not probabilities or decision values"
         )
+
+
+def _check_labels_meet(truth: pd.Series, predicted: pd.Series, groups: Any) -> None:
+    # ">50K." is not ">50K": without this check such a difference reads as an accuracy of 0
+    known, given = truth.unique(), predicted.unique()
+    if not set(known).isdisjoint(given):
+        return
+    message = (
+        f"no predicted label is among the true ones: y_true has {_some(known)}, y_pred has "
+        f"{_some(given)}. Labels that mean the same must be spelt the same"
+        + _hint_at_swap(groups, given)
+    )
+    if len(known) > 1 and len(given) > 1:
+        raise ValueError(message)
+    # of a single class all may simply be wrong, and true is not spelt in two ways
+    if len(truth) >= _ENOUGH and not isinstance(known[0], bool | np.bool_):
+        warnings.warn(message, DisjointLabelsWarning, stacklevel=4)
+
+
+def _hint_at_swap(groups: Any, given: np.ndarray) -> str:
+    frame = as_frame(groups)
+    if frame.shape[1] != 1 or set(frame.iloc[:, 0].unique()).isdisjoint(given):
+        return ""
+    return "; groups has labels such as these: are y_true and groups swapped?"
+
+
+def _some(labels: np.ndarray) -> str:
+    return ", ".join(map(repr, labels[:3])) + (", ..." if len(labels) > 3 else "")
+
+
+def warn_of_odd_groups(cells: Cells, counts: np.ndarray) -> None:
+    """Warn where the groups are hardly a sensitive attribute; `counts` are samples by cell."""
+    if hint := hint_at_units(cells):
+        warnings.warn(hint, GroupsWarning, stacklevel=4)
+    elif (
+        len(cells.classes) == len(cells.attribute)  # more may be cells, which score the same
+        and cells.group_determines_class
+        and counts[counts > 0].min() >= _ENOUGH  # a few of each may all be of one class
+    ):
+        warnings.warn(one_class_in_each_group(cells), GroupsWarning, stacklevel=4)
 
 
 def _check_weight(sample_weight: Any, cells: Cells) -> np.ndarray:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import sklearn
 
 # Private, and used in this one place: searches treat a scorer as one of their own, with routed
 # metadata and predictions shared among several scorers, only if it derives from this class.
 from sklearn.metrics._scorer import _BaseScorer, _cached_call
 
-from ..exceptions import GroupsError, MissingGroupsError
-from ..groups import check_group_columns, take_groups
+from ..exceptions import MissingGroupsError
+from ..groups import check_group_columns, check_same_order, take_groups
+from ._bound import BoundScore, check_bound, groups_by_index
 from ._parity import demographic_parity_difference, equalized_odds_difference
 from ._scores import (
     adjusted_average_accuracy_score,
@@ -60,10 +62,12 @@ class GroupScorer(_BaseScorer):
         kwargs: dict[str, Any],
         response_method: str,
         group_columns: Any,
+        groups: pd.Series | pd.DataFrame | None = None,
     ):
-        super().__init__(score_func, sign, kwargs, response_method)
+        super().__init__(BoundScore(score_func, groups), sign, kwargs, response_method)
         self._score_name = score if isinstance(score, str) else None
         self._group_columns = group_columns
+        self._groups = groups
         # set_score_request refuses while routing is off; once made, the request persists
         with sklearn.config_context(enable_metadata_routing=True):
             self.set_score_request()
@@ -84,7 +88,7 @@ class GroupScorer(_BaseScorer):
         """
         # scikit-learn starts from nothing at each call: that would silently drop the groups.
         # Weights that are passed but neither requested nor refused are an error (None).
-        requests: dict[str, Any] = {"groups": self._group_columns is None}
+        requests: dict[str, Any] = {"groups": self._group_columns is None and self._groups is None}
         if self._accept_sample_weight():
             requests["sample_weight"] = None
         super().set_score_request(**{**requests, **kwargs})
@@ -145,6 +149,9 @@ class GroupScorer(_BaseScorer):
         groups: Any = None,
         **kwargs: Any,
     ) -> float:
+        check_same_order(X=X, y=y_true)
+        if self._groups is not None:
+            groups = groups_by_index(self._groups, X, y_true)
         groups = take_groups(X, groups, self._group_columns)
         if groups is None:
             raise MissingGroupsError(
@@ -152,7 +159,8 @@ class GroupScorer(_BaseScorer):
                 "sklearn.set_config(enable_metadata_routing=True) and pass groups=... "
                 "(to functions such as cross_validate: params={'groups': ...}), or, where the "
                 "sensitive attribute is a column of the DataFrame X, make the scorer with "
-                "make_group_scorer(..., group_columns='column'). In a direct call: pass groups=..."
+                "make_group_scorer(..., group_columns='column'), or bind them to the index of X "
+                "with make_group_scorer(..., groups=series). In a direct call: pass groups=..."
             )
         y_pred = method_caller(estimator, self._response_method, X, pos_label=self._get_pos_label())
         arguments = {**self._kwargs, **kwargs}
@@ -163,10 +171,12 @@ class GroupScorer(_BaseScorer):
         shown = [
             repr(self._score_name)
             if self._score_name is not None
-            else getattr(self._score_func, "__name__", repr(self._score_func))
+            else getattr(self._score_func, "__name__", repr(self._score_func.__wrapped__))
         ]
         if self._group_columns is not None:
             shown.append(f"group_columns={self._group_columns!r}")
+        if self._groups is not None:
+            shown.append(f"groups={type(self._groups).__name__}")
         if self._score_name is None and self._sign < 0:
             shown.append("greater_is_better=False")
         if self._response_method != "predict":
@@ -181,6 +191,7 @@ def make_group_scorer(
     score: str | Callable[..., float],
     *,
     group_columns: Any = None,
+    groups: pd.Series | pd.DataFrame | None = None,
     greater_is_better: bool | None = None,
     response_method: str = "predict",
     **kwargs: Any,
@@ -196,6 +207,9 @@ def make_group_scorer(
     group_columns : column name or list of them, default=None
         Columns of the DataFrame `X` that hold the sensitive attributes. None takes the groups
         that are passed as metadata, see Notes.
+    groups : Series or DataFrame, default=None
+        Groups of all samples that will be scored, bound to the scorer by their index: those of a
+        sample are found under the label that its row of `X`, or its label in `y`, has.
     greater_is_better : bool, default=None
         Whether a larger value of `score` is better; where it is not, the scorer negates it.
         None knows the functions of this package, and takes True for others.
@@ -217,8 +231,10 @@ def make_group_scorer(
     ValueError
         If `score` is no known name, or is a function that does not take groups, if
         `response_method` is none of the above, or if ``cell_weights`` is needed and missing.
+    GroupsError
+        If `groups` and `group_columns` are both given, or the index of `groups` repeats a label.
     TypeError
-        If the score function does not take one of `kwargs`.
+        If the score function does not take one of `kwargs`, or `groups` has no index.
 
     See Also
     --------
@@ -227,7 +243,7 @@ def make_group_scorer(
 
     Notes
     -----
-    Groups reach the scorer in one of two ways.
+    Groups reach the scorer in one of three ways.
 
     - ``sklearn.set_config(enable_metadata_routing=True)``; then ``search.fit(X, y,
       groups=groups)`` or ``cross_validate(..., params={"groups": groups})``. The scorer requests
@@ -236,6 +252,9 @@ def make_group_scorer(
       the module's own, which it would change for everyone.
     - ``group_columns=``, with routing on or off: the columns are read from the `X` that the
       search was given, before any pipeline step.
+    - ``groups=``, a Series or DataFrame with the index of `X`: for whatever changes the columns of
+      `X`, as ``permutation_importance`` does, which would score permuted groups if they were read
+      from a column; and for ``TunedThresholdClassifierCV``, which hands on no X.
 
     With routing off, scikit-learn hands the ``groups`` of a search to the splitter only. The
     scorer then raises :class:`MissingGroupsError`, and scikit-learn turns errors of a scorer into
@@ -285,16 +304,14 @@ def make_group_scorer(
     _check_arguments(score_func, kwargs)
     better = default if greater_is_better is None else greater_is_better
     columns = None if group_columns is None else check_group_columns(group_columns)
-    return GroupScorer(score, score_func, 1 if better else -1, kwargs, response_method, columns)
+    if groups is not None:
+        check_bound(groups, columns)
+    sign = 1 if better else -1
+    return GroupScorer(score, score_func, sign, kwargs, response_method, columns, groups)
 
 
 def _check_arguments(score_func: Callable[..., float], kwargs: dict[str, Any]) -> None:
     """Find mistakes when the scorer is made: in a search they would end as NaN."""
-    if "groups" in kwargs:
-        raise GroupsError(
-            "groups belong to the samples that are scored, so a scorer cannot be made with them; "
-            "pass groups=... where it is used, or give group_columns="
-        )
     parameters = inspect.signature(score_func).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     name = getattr(score_func, "__name__", repr(score_func))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..groups import order_of_attributes
 from ._inputs import check_scored
 
 __all__ = [
@@ -49,8 +50,16 @@ def cell_accuracies(
     GroupsError
         If `groups` has another length than `y_true`, or missing values.
     ValueError
-        If the labels are missing, empty, not 1-D, of different lengths or of different types, or
+        If the labels are missing, empty, not 1-D, of different lengths or of different types, if
+        truth and prediction share none of them, if an index has the same rows in another order, or
         if the weights are negative, not finite, or zero for a whole cell.
+
+    Warns
+    -----
+    DisjointLabelsWarning
+        If truth or prediction has a single label, which the other lacks.
+    GroupsWarning
+        If the groups look like the classes, or like units.
 
     See Also
     --------
@@ -250,7 +259,8 @@ def adjusted_average_accuracy_score(
     cell_weights : mapping, Series or DataFrame
         Weight of each cell in the training set: a mapping or Series from tuples
         ``(class, attribute value, ...)`` to weights (counts or shares), or the ``group_table_``
-        of a fitted model. The weights are rescaled over the cells that `y_true` has.
+        of a fitted model. The weights are rescaled over the cells that `y_true` has. Attributes
+        with names are matched by name.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples within their cell.
 
@@ -264,7 +274,8 @@ def adjusted_average_accuracy_score(
     MissingGroupsError
         If `groups` is None.
     GroupsError
-        If `groups` has another length than `y_true`, or missing values.
+        If `groups` has another length than `y_true`, or missing values, or if `cell_weights` has
+        the names of other attributes.
     ValueError
         If `cell_weights` is None, lacks a cell of `y_true`, or has a weight that is negative or
         not finite, if all weights are zero, or if labels or sample weights cannot be scored, see
@@ -301,7 +312,7 @@ def adjusted_average_accuracy_score(
 
 def adjusted_average(table: pd.DataFrame, cell_weights: Any) -> float:
     """Average of a table of cell accuracies, weighted by `cell_weights`."""
-    weights = _cell_weights(cell_weights)
+    weights = _cell_weights(cell_weights, table.index.names)
     missing = [cell for cell in table.index if cell not in weights]
     if missing:
         raise ValueError(
@@ -329,7 +340,8 @@ def _listed(cells: Iterable[tuple]) -> str:
     return ", ".join(repr(plain_cell(cell)) for cell in cells)
 
 
-def _cell_weights(cell_weights: Any) -> dict[tuple, float]:
+def _cell_weights(cell_weights: Any, names: Sequence[Any]) -> dict[tuple, float]:
+    """Weights by class and attribute values, these in the order of the names."""
     if cell_weights is None:
         raise ValueError(
             "cell_weights is required: give the weight of each cell in the training set, as a "
@@ -350,4 +362,8 @@ def _cell_weights(cell_weights: Any) -> dict[tuple, float]:
             "cell_weights must be a mapping {(class, group value): weight}, a Series or the "
             f"group_table_ of a fitted model, got {type(cell_weights).__name__}"
         )
+    if isinstance(cell_weights, pd.Series) and isinstance(cell_weights.index, pd.MultiIndex):
+        theirs = cell_weights.index.names
+        order = order_of_attributes(theirs[1:], names[1:], name="cell_weights", of="groups")
+        cell_weights = cell_weights.reorder_levels([0, *(1 + place for place in order)])
     return dict(cell_weights.items())

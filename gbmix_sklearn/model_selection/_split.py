@@ -13,13 +13,12 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from ..exceptions import MissingGroupsError, SmallCellWarning
-from ..groups import Cells, make_cells, take_groups
+from ..groups import Cells, check_same_order, hint_at_units, make_cells, take_groups
 from ._units import (
     Units,
     check_units,
     divide_units,
     encode_units,
-    hint_at_units,
     units_in_each_cell,
     warn_of_units_as_groups,
 )
@@ -283,9 +282,10 @@ class SubgroupStratifiedKFold(BaseCrossValidator):
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y, it stratifies by class and group")
         indexable(X, y)
+        check_same_order(X=X, y=y, groups=groups)
         cells = make_cells(y, groups)
         if keep_together is not None:
-            units = encode_units(keep_together, len(cells.y), beside=(X, y))
+            units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y})
             return self._folds_of_units(cells, units)
         self._check_cell_sizes(cells)
         warn_of_units_as_groups(cells, stacklevel=3)
@@ -434,13 +434,14 @@ def subgroup_train_test_split(
             "sklearn.model_selection.train_test_split splits without groups"
         )
     X, y, groups = indexable(X, y, groups)
+    check_same_order(X=X, y=y, groups=groups)
     cells = make_cells(y, groups)
     n_test = _n_test(test_size, len(cells.y))
     arrays = [X, y, groups]
     if keep_together is None:
         drawn = _draw_samples(cells, n_test, _generator(random_state))
     else:
-        units = encode_units(keep_together, len(cells.y), beside=(X, y))
+        units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y})
         arrays += indexable(keep_together)
         drawn = _draw_units(cells, units, n_test, _generator(random_state))
     warn_of_units_as_groups(cells, stacklevel=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import GroupsWarning, LargeUnitWarning
-from ..groups import Cells
+from ..groups import Cells, check_same_order, hint_at_units
 
 __all__ = [
     "Units",
     "check_units",
     "divide_units",
     "encode_units",
-    "hint_at_units",
+    "refuse_single_unit",
     "units_in_each_cell",
     "warn_of_units_as_groups",
 ]
@@ -67,7 +67,7 @@ def encode_units(
     keep_together: Any,
     n_samples: int,
     *,
-    beside: Sequence[Any] = (),
+    beside: Mapping[str, Any] | None = None,
     name: str = "keep_together",
     of: str = "X",
 ) -> Units:
@@ -79,9 +79,9 @@ def encode_units(
         For each sample a value of any type; equal values belong together.
     n_samples : int
         The number of samples there must be.
-    beside : sequence of object, default=()
-        What the samples were given as (X, y). Where the first of them that has an index has the
-        labels of `keep_together` in another order, the rows do not fit each other.
+    beside : mapping of str to object, default=None
+        What the samples were given as, by name, whose index must not be that of `keep_together` in
+        another order.
     name, of : str
         What messages call the units and the data that they belong to.
 
@@ -109,7 +109,7 @@ def encode_units(
             f"{name} has {len(column)} entries for {n_samples} samples; give one for each row of "
             f"{of}, equal where samples belong together"
         )
-    _check_order(keep_together, beside, name, of)
+    check_same_order(**(beside or {}), **{name: keep_together})
     missing = np.flatnonzero(column.isna().to_numpy())
     if len(missing):
         raise ValueError(
@@ -148,22 +148,6 @@ def _as_column(keep_together: Any, name: str) -> pd.Series:
             "values where they belong together in any way"
         )
     return column
-
-
-def _check_order(keep_together: Any, beside: Sequence[Any], name: str, of: str) -> None:
-    """Refuse the right rows in the wrong order; other labels are taken row by row."""
-    indexed = pd.Series | pd.DataFrame
-    if not isinstance(keep_together, indexed):
-        return
-    mine = keep_together.index
-    theirs = next((other.index for other in beside if isinstance(other, indexed)), mine)
-    if mine.equals(theirs) or not (mine.is_unique and theirs.is_unique):
-        return
-    if len(mine) == len(theirs) and mine.isin(theirs).all():
-        raise ValueError(
-            f"the index of {name} has the labels of that of {of} in another order, so that rows "
-            f"would get the units of others; align it first: {name}.loc[{of}.index]"
-        )
 
 
 def check_units(
@@ -216,21 +200,26 @@ def check_units(
         )
 
 
+def refuse_single_unit(units: Units) -> None:
+    """Refuse units of which none can be held out.
+
+    Raises
+    ------
+    ValueError
+        If there is only one.
+    """
+    if len(units) < 2:
+        raise ValueError(
+            f"keep_together has a single unit, {units.largest}, so that nothing can be held out to "
+            "judge a fit: give samples that belong to no other a value of their own, or leave "
+            "keep_together out"
+        )
+
+
 def units_in_each_cell(cells: Cells, units: Units) -> np.ndarray:
     """Count the units that have samples in each cell, shape (n_cells,)."""
     pairs = np.unique(cells.codes * len(units) + units.codes)
     return np.bincount(pairs // max(len(units), 1), minlength=cells.n_cells)
-
-
-def hint_at_units(cells: Cells) -> str:
-    """Say so where the groups look like persons or other units; else nothing."""
-    if not cells.groups_look_like_units:
-        return ""
-    return (
-        f"groups has {len(cells.attribute)} values with few samples each, and most have samples of "
-        "one class only: they look like persons or other units, not like a sensitive attribute. "
-        "Give the attribute (such as 'sex') as groups, and what belongs together as keep_together"
-    )
 
 
 def warn_of_units_as_groups(cells: Cells, *, stacklevel: int) -> None:

@@ -124,6 +124,10 @@ def refit_head(
         scaled /= scale
         return scaled, y[draw]
 
+    def as_labels(codes: np.ndarray) -> np.ndarray:
+        """What a classifier of the user's is fitted on: its class weights are of labels."""
+        return np.asarray(classes)[codes]
+
     recipe = find_recipe(estimator)
     if isinstance(recipe, LearnedRecipe):
         raise TypeError("a learned balance has no draws: see learned_head")
@@ -135,7 +139,7 @@ def refit_head(
         with warnings.catch_warnings():  # a mean of many fits: none has to be exact
             warnings.simplefilter("ignore", ConvergenceWarning)
             if recipe is None or c is None:
-                return clone(estimator).fit(*samples)
+                return clone(estimator).fit(samples[0], as_labels(samples[1]))
             return recipe.fit(*samples, present, C=c, anchor=anchor)
 
     chosen = None

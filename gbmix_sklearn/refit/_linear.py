@@ -84,13 +84,14 @@ def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> Lo
 
 def linear_decision(head: Any, z: np.ndarray) -> np.ndarray:
     """``z @ coef_.T + intercept_`` in the precision of z, 1-D for two classes."""
-    decision = z @ head.coef_.T.astype(z.dtype, copy=False)
+    decision = z @ head.coef_.T.astype(z.dtype, copy=False)  # an array, of a sparse z as well
     decision += head.intercept_.astype(z.dtype, copy=False)
     return decision.ravel() if decision.shape[1] == 1 else decision
 
 
 def linear_probabilities(decision: np.ndarray) -> np.ndarray:
-    """Class probabilities of a logistic head from its decision function."""
+    """Class probabilities of a logistic head from its decision function, in doubles."""
+    decision = np.asarray(decision, dtype=np.float64)
     if decision.ndim == 1:
         positive = expit(decision)
         return np.column_stack([1 - positive, positive])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -19,31 +20,59 @@ from sklearn.base import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_array, check_is_fitted
 
-from ..exceptions import MissingGroupsWarning
+from .._copies import noting_copies
+from ..exceptions import DuplicateSamplesWarning, MissingGroupsWarning
 from ..groups import (
     Cells,
-    check_group_columns,
+    check_same_order,
+    drop_columns,
     encode_attribute,
+    list_columns,
     no_attribute,
+    plan_cells,
     require_groups,
     take_groups,
     training_cells,
     validation_codes,
+    warn_of_cells_without_judge,
 )
-from ..model_selection._units import Units, encode_units
+from ..model_selection._units import Units, encode_units, refuse_single_unit
 from ._balanced import refit_head
 from ._held_out import deal_out
 from ._learned import learned_head
 from ._linear import head_probabilities, linear_decision, linear_predict
+from ._parts_of import embeddings_of, last_of, unwrapped
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe
 
 __all__ = ["LastLayerRefit"]
+
+
+#: bytes that sparse embeddings may take as a dense matrix
+_MOST_BYTES = 2**32
+
+
+def _dense(z: Any) -> np.ndarray:
+    """Make embeddings dense for a fit, which scales them.
+
+    Raises
+    ------
+    ValueError
+        If they are too many.
+    """
+    if not issparse(z):
+        return z
+    n_bytes = z.shape[0] * z.shape[1] * z.dtype.itemsize
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"the embeddings of X are sparse, and as a dense matrix of shape {z.shape} they would "
+            f"take {n_bytes / 2**30:.0f} GiB: fit the classifier after TruncatedSVD(100), or on "
+            "fewer words, as with TfidfVectorizer(max_features=10_000)"
+        )
+    return z.toarray()
 
 
 def _knows_probabilities(estimator: LastLayerRefit) -> bool:
@@ -65,8 +94,9 @@ class LastLayerRefit(
     ----------
     estimator : estimator
         A fitted classifier. Its embeddings are what its ``transform`` gives; of a Pipeline whose
-        last step has none, what the steps before the last give. It is neither copied nor changed,
-        and stays fitted in copies that a search makes.
+        last step has none, what the steps before the last give; of a linear classifier X itself.
+        A search, a frozen estimator or a tuned threshold around it make no difference. It is
+        neither copied nor changed, and stays fitted in copies that a search makes.
     embed : callable, default=None
         Maps X to an array of shape (n_samples, n_embedding), for every other classifier, such as
         ``lambda X: numpy.tanh(X @ mlp.coefs_[0] + mlp.intercepts_[0])``.
@@ -89,8 +119,15 @@ class LastLayerRefit(
         The labels.
     head_ : LogisticRegression or the classifier given as `recipe`
         The new last layer, a linear classifier on the embeddings.
+    coef_ : ndarray of shape (1 or n_classes, n_features)
+        Coefficients of `head_`, only where `estimator` is a linear classifier of X itself.
+    intercept_ : ndarray of shape (1 or n_classes,)
+        Its intercepts, only where `estimator` is a linear classifier of X itself.
     group_table_ : DataFrame
         Count and share of each cell in the data of the refit.
+    cell_table_ : DataFrame
+        For each cell how many samples the last layer is fitted on (``refit``) and judge it
+        (``validation``), and what they are too few for (``note``).
     cell_weights_ : Series
         Share of each cell in the loss, where the balance was learned, else None.
     refit_history_ : DataFrame
@@ -259,21 +296,24 @@ class LastLayerRefit(
         name = type(self).__name__
         groups = require_groups(X, groups, self.group_columns, name=name)
         classes, cells = training_cells(X, y, groups, name=name)
-        validation = self._check_validation(X_val, y_val, groups_val, classes)
+        validation = self._check_validation(X_val, y_val, groups_val, cells)
         units = None
         if keep_together is not None:
-            units = encode_units(keep_together, len(cells.y), beside=(X, y))
+            units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y})
+            refuse_single_unit(units)
         self.classes_ = classes
         self.group_table_ = cells.table
         self.cell_weights_ = self.refit_history_ = None
-        z = self._embed(X)
-        others = None if validation is None else (self._embed(X_val), validation)
+        z = self._embed_held_out(X)
+        others = None if validation is None else (_dense(self._embed(X_val)), validation)
         recipe = find_recipe(self.recipe)
         if isinstance(recipe, LearnedRecipe):
             if others is not None and not others[1].attribute.is_absent:
                 z, cells = np.concatenate([z, others[0]]), cells.followed_by(others[1])
+            self.cell_table_ = plan_cells(None, cells, cells)
             self.head_ = self._learn(z, cells, recipe, units)
         else:
+            self.cell_table_ = plan_cells(None, validation or cells, cells)
             self.head_ = refit_head(
                 z,
                 cells.y,
@@ -287,6 +327,19 @@ class LastLayerRefit(
             )
         self._n_features_out = self.head_.coef_.shape[1]
         return self
+
+    def _embed_held_out(self, X: Any) -> np.ndarray:
+        with noting_copies() as noted:
+            z = _dense(self._embed(X))
+        if noted.n_copies:
+            warnings.warn(
+                f"{noted.n_copies:,} of the {len(z):,} samples were in the fit of the classifier, "
+                "whose errors on them say nothing: refit the last layer on data that it has not "
+                "seen",
+                DuplicateSamplesWarning,
+                stacklevel=3,
+            )
+        return z
 
     def _learn(
         self, z: np.ndarray, cells: Cells, recipe: LearnedRecipe, units: Units | None
@@ -319,8 +372,8 @@ class LastLayerRefit(
                 "than those of the refit"
             ) from error
 
-    def _check_validation(self, X: Any, y: Any, groups: Any, classes: np.ndarray) -> Cells | None:
-        codes = validation_codes(X, y, groups, classes)
+    def _check_validation(self, X: Any, y: Any, groups: Any, cells: Cells) -> Cells | None:
+        codes = validation_codes(X, y, groups, np.asarray(cells.classes))
         if codes is None:
             return None
         if groups is None and self.group_columns is not None:
@@ -335,7 +388,11 @@ class LastLayerRefit(
             attribute = no_attribute(len(codes))
         else:
             attribute = encode_attribute(groups, len(codes), name="groups_val", of="X_val")
-        return Cells(codes, list(classes), attribute)
+            attribute = attribute.in_order_of(cells.attribute, name="groups_val", of="groups")
+        judged = Cells(codes, cells.classes, attribute)
+        if not isinstance(find_recipe(self.recipe), LearnedRecipe):  # which pools the two
+            warn_of_cells_without_judge(cells, judged, stacklevel=3)
+        return judged
 
     def _generator(self) -> np.random.Generator:
         seed = self.random_state
@@ -348,22 +405,21 @@ class LastLayerRefit(
     def _way_to_embeddings(self) -> Callable[[Any], Any]:
         if self.embed is not None:
             return self.embed
-        if hasattr(self.estimator, "transform"):
-            return self.estimator.transform
-        if isinstance(self.estimator, Pipeline) and len(self.estimator) > 1:
-            return self.estimator[:-1].transform
+        found = embeddings_of(self.estimator)
+        if found is not None:
+            return found
         raise TypeError(
             f"LastLayerRefit finds no embeddings in this {type(self.estimator).__name__}. Give a "
-            "classifier with a transform method, as those of gbmix_sklearn have; a Pipeline, whose "
-            "steps before the last compute them; or embed=..., a callable that maps X to an array "
-            "of shape (n_samples, n_embedding)"
+            "classifier with a transform method, as those of gbmix_sklearn have; a linear one; a "
+            "Pipeline, whose steps before the last compute them; or embed=..., a callable that "
+            "maps X to an array of shape (n_samples, n_embedding)"
         )
 
     def _trained_layer(self, n_embedding: int) -> LogisticRegression | None:
         """The layer that is replaced, where it is a logistic regression on these embeddings."""
         if self.embed is not None:  # nobody knows what follows them
             return None
-        last = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+        last = last_of(self.estimator)
         layer = getattr(last, "head_", last)
         fits = (
             isinstance(layer, LogisticRegression)
@@ -376,21 +432,22 @@ class LastLayerRefit(
         X = self._without_group_columns(X)
         z = check_array(
             self._way_to_embeddings()(X),
+            accept_sparse="csr",
             dtype=[np.float32, np.float64],
             input_name="the embeddings of X",
             estimator=self,
         )
-        check_consistent_length(X, z)
+        if z.shape[0] != _num_samples(X):
+            raise ValueError(f"X has {_num_samples(X)} samples and {z.shape[0]} embeddings")
         return z
 
     def _without_group_columns(self, X: Any) -> Any:
-        if self.group_columns is None or not isinstance(X, pd.DataFrame):
+        if self.group_columns is None:
             return X
-        columns = check_group_columns(self.group_columns)
-        columns = columns if isinstance(columns, list) else [columns]
+        columns = list_columns(self.group_columns)
         wanted = getattr(self.estimator, "feature_names_in_", ())
         unwanted = [column for column in columns if column not in wanted]
-        return X.drop(columns=unwanted, errors="ignore")
+        return drop_columns(X, unwanted)
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the embeddings that the head works on.
@@ -407,6 +464,25 @@ class LastLayerRefit(
         """
         check_is_fitted(self, "head_")
         return self._embed(X)
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features of X, where the last layer is all there is."""
+        return self._linear_head("coef_").coef_
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts of a linear model, where the last layer is all there is."""
+        return self._linear_head("intercept_").intercept_
+
+    def _linear_head(self, name: str) -> Any:
+        last = unwrapped(self.estimator)
+        if self.embed is not None or not hasattr(last, name) or not hasattr(self, "head_"):
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name!r}: it is no fitted linear model of X; "
+                f"see head_.{name}, which works on embeddings"
+            )
+        return self.head_
 
     # ------------------------------------------------------------------------------ prediction
 
@@ -474,9 +550,12 @@ class LastLayerRefit(
             See :func:`gbmix_sklearn.group_report`.
         """
         from ..metrics import group_report
+        from ..metrics._fitted import refuse_swapped
 
         if groups is None:
             groups = take_groups(X, None, self.group_columns)
+        check_same_order(X=X, y=y, groups=groups)
+        refuse_swapped(y, groups, self.group_table_)
         return group_report(y, self.predict(X), groups=groups)
 
     def _head(self) -> Any:

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from .._copies import noting_copies
 from ..exceptions import SmallCellWarning
-from ..groups import take_groups
+from ..groups import check_same_order, take_groups
 from ..metrics import demographic_parity_difference, equalized_odds_difference, group_report
+from ..metrics._fitted import refuse_swapped
 from ..metrics._intervals import clopper_pearson
 from ..metrics._scores import plain_cell
 from ..metrics._summary import SummaryScores
@@ -44,6 +46,8 @@ class GroupAudit(SummaryScores):
         Probabilities of the predictions, counted by cell.
     model : ModelFacts, default=None
         Name and parameters of the classifier.
+    n_copies : int, default=None
+        Samples that were in the fit of the classifier, where it can tell.
     cell_weights : mapping, Series or DataFrame, default=None
         Weights of the cells in the training set, for the adjusted average.
     confidence : float in (0, 1), default=0.95
@@ -75,6 +79,9 @@ class GroupAudit(SummaryScores):
         The same for each value of the sensitive attributes, over all classes.
     model : ModelFacts or None
         Name and parameters of the classifier.
+    n_copies : int or None
+        Samples that were in the fit of the classifier, where it can tell: of images, and of rows
+        with many continuous numbers.
     n_samples : int
         Number of samples.
     summary : dict
@@ -157,6 +164,7 @@ class GroupAudit(SummaryScores):
         *,
         calibration: Calibration | None = None,
         model: ModelFacts | None = None,
+        n_copies: int | None = None,
         cell_weights: Any = None,
         confidence: float = 0.95,
         random_state: Any = 0,
@@ -164,6 +172,7 @@ class GroupAudit(SummaryScores):
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
         self.model = model
+        self.n_copies = n_copies
         self.confidence = confidence
         self.labels = outcomes.labels
         self._outcomes = outcomes
@@ -239,7 +248,11 @@ class GroupAudit(SummaryScores):
         from_predictions : From predictions that are there already.
         """
         groups = check_groups(take_groups(X, groups, group_columns))
-        y_pred = estimator.predict(X)
+        check_same_order(X=X, y=y, groups=groups)
+        model = describe(estimator)
+        refuse_swapped(y, groups, model.training_cells)
+        with noting_copies() as noted:
+            y_pred = estimator.predict(X)
         outcomes = count_outcomes(y, y_pred, groups)
         calibration = None
         if hasattr(estimator, "predict_proba"):
@@ -249,7 +262,8 @@ class GroupAudit(SummaryScores):
         return cls(
             outcomes,
             calibration=calibration,
-            model=describe(estimator),
+            model=model,
+            n_copies=noted.n_copies,
             cell_weights=cell_weights,
             confidence=confidence,
             random_state=random_state,
@@ -264,6 +278,7 @@ class GroupAudit(SummaryScores):
         groups: Any,
         y_proba: Any = None,
         classes: Any = None,
+        estimator: Any = None,
         cell_weights: Any = None,
         confidence: float = 0.95,
         random_state: Any = 0,
@@ -283,6 +298,9 @@ class GroupAudit(SummaryScores):
         classes : array-like of shape (n_classes,), default=None
             Class of each column of `y_proba`. None takes the names of the columns of a DataFrame,
             and otherwise the sorted labels of `y_true` and `y_pred`.
+        estimator : object, default=None
+            The fitted classifier that has made the predictions: reports then say what it is and
+            what it was trained on.
         cell_weights : mapping, Series or DataFrame, default=None
             Weight of each cell in the training set; adds the adjusted average accuracy, see
             :func:`adjusted_average_accuracy_score`.
@@ -319,6 +337,7 @@ class GroupAudit(SummaryScores):
         return cls(
             outcomes,
             calibration=calibration,
+            model=None if estimator is None else describe(estimator),
             cell_weights=cell_weights,
             confidence=confidence,
             random_state=random_state,
@@ -479,10 +498,12 @@ class GroupAudit(SummaryScores):
         Returns
         -------
         str
-            An object with ``n_samples``, ``confidence``, ``summary`` (the scores by name),
-            ``worst``, ``cells`` (a list with an object for each), ``small_cells``, with
-            probabilities ``calibration_by_group``, and with a model ``model``. Numbers that are
-            not finite are null; labels that JSON does not know are text.
+            An object with ``n_samples``, ``n_copies`` (that were in the fit; null where the model
+            cannot tell), ``confidence``, ``summary`` (the scores by name), ``worst``, ``cells`` (a
+            list with an object for each), ``small_cells``, with probabilities
+            ``calibration_by_group``, and with a model ``model`` (its ``cells`` are what the samples
+            of each cell did in the fit). Numbers that are not finite are null; labels that JSON
+            does not know are text.
         """
         text = as_json(audit_record(self))
         write_text(path, text)

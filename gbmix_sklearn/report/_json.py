@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..metrics._report import cell_names
 from ._summary import group_values
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def audit_record(audit: GroupAudit) -> dict[str, Any]:
     """All that was measured; :meth:`GroupAudit.to_json` says what is where."""
     worst, following = audit._worst.cell, audit._worst.next
     by_group = audit.calibration_by_group
-    record = {
+    record: dict[str, Any] = {
         "n_samples": audit.n_samples,
+        "n_copies": audit.n_copies,
         "confidence": audit.confidence,
         "summary": audit.summary,
         "worst": {
@@ -47,6 +49,10 @@ def audit_record(audit: GroupAudit) -> dict[str, Any]:
         record["calibration_by_group"] = [{"attributes": group, **row} for group, row in rows]
     if audit.model is not None:
         record["model"] = {"name": audit.model.name, "parameters": audit.model.parameters}
+        table = audit.model.cell_table
+        if table is not None:
+            assert isinstance(table.index, pd.MultiIndex)
+            record["model"]["cells"] = _cells(table.index, cell_names(table.index), table)
     return record
 
 

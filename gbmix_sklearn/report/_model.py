@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from ..metrics._fitted import weights_for
+from ..metrics._report import cell_names
+
 __all__ = ["ModelFacts", "describe"]
 
 #: longer texts of parameters are cut
 _LONGEST = 300
+#: what samples do in a fit
+_DONE = {"train": "training", "validation": "validation", "refit": "refit"}
 #: where an object lies in memory, which differs from run to run
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -32,6 +38,8 @@ class ModelFacts:
         Its parameters as text.
     training_cells : DataFrame or None
         Counts and shares of the cells of the training set, where the model knows them.
+    cell_table : DataFrame or None
+        What the samples of each cell did in the fit, see :func:`gbmix_sklearn.groups.plan_cells`.
     """
 
     name: str
@@ -39,13 +47,27 @@ class ModelFacts:
     has_save: bool
     parameters: dict[str, str] = field(default_factory=dict)
     training_cells: pd.DataFrame | None = None
+    cell_table: pd.DataFrame | None = None
+
+    @property
+    def cell_counts(self) -> dict[str, str]:
+        """Columns of the table of cells that have samples, and what readers call them."""
+        if self.cell_table is None:
+            return {}
+        return {key: name for key, name in _DONE.items() if self.cell_table[key].any()}
+
+    @property
+    def cell_rows(self) -> list[dict[Hashable, Any]]:
+        """Rows of the table of cells with a name each, for templates."""
+        if self.cell_table is None:
+            return []
+        rows = self.cell_table.to_dict("records")
+        names = cell_names(self.cell_table.index)
+        return [{"name": name, **row} for name, row in zip(names, rows, strict=True)]
 
     def weights_of(self, cells: pd.MultiIndex) -> pd.DataFrame | None:
         """Counts of the training cells, if they are cells of this kind and all of these."""
-        table = self.training_cells
-        if table is None or not set(cells) <= set(table.index):
-            return None
-        return table if table.loc[list(cells), "count"].sum() > 0 else None
+        return None if self.training_cells is None else weights_for(cells, self.training_cells)
 
 
 def describe(estimator: Any) -> ModelFacts:
@@ -64,7 +86,8 @@ def describe(estimator: Any) -> ModelFacts:
             for name, value in sorted(parameters.items())
             if not _lists_estimators(value)  # the steps of a pipeline are there one by one
         },
-        training_cells=_training_cells(steps[-1]),
+        training_cells=_table(steps[-1], "group_table_"),
+        cell_table=_table(steps[-1], "cell_table_"),
     )
 
 
@@ -86,6 +109,6 @@ def _text(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _training_cells(classifier: Any) -> pd.DataFrame | None:
-    table = getattr(classifier, "group_table_", None)
+def _table(classifier: Any, name: str) -> pd.DataFrame | None:
+    table = getattr(classifier, name, None)
     return table if isinstance(table, pd.DataFrame) else None

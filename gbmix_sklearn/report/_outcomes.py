@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import MissingGroupsError
-from ..groups import _as_frame
-from ..metrics._inputs import check_scored
+from ..groups import as_frame, check_same_order
+from ..metrics._inputs import check_scored, warn_of_odd_groups
 
 __all__ = ["Outcomes", "check_groups", "count_outcomes"]
 
@@ -83,6 +83,7 @@ def count_outcomes(y_true: Any, y_pred: Any, groups: Any) -> Outcomes:
     MissingGroupsError, GroupsError, ValueError, TypeError
         As the metrics: the labels, predictions or groups cannot be scored.
     """
+    check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
     found = _find_kinds(y_true, y_pred, check_groups(groups))
     if found is None:
         # checks sample by sample, and says in the words of the metrics what is wrong and where
@@ -105,6 +106,7 @@ def count_outcomes(y_true: Any, y_pred: Any, groups: Any) -> Outcomes:
     np.add.at(count, cell_of_kind, n_samples)
     correct = np.zeros(len(present), dtype=np.int64)
     np.add.at(correct, cell_of_kind[hit_of_kind], n_samples[hit_of_kind])
+    warn_of_odd_groups(cells, count)
     return Outcomes(
         kind=kind,
         kinds=kinds,
@@ -119,7 +121,7 @@ def count_outcomes(y_true: Any, y_pred: Any, groups: Any) -> Outcomes:
 
 
 def _parts(*parts: Any) -> tuple[pd.DataFrame, ...]:
-    return tuple(map(_as_frame, parts))
+    return tuple(map(as_frame, parts))
 
 
 def _find_kinds(y_true: Any, y_pred: Any, groups: Any) -> tuple[np.ndarray, np.ndarray] | None:

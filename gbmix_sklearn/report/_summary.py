@@ -38,7 +38,14 @@ def sentences(audit: GroupAudit) -> list[str]:
     """Tell what the audit found, the worst group first; for readers of any background."""
     following = audit._worst.next
     found = _only(audit) if following is None else _worst(audit, following)
-    return [*found, *_averages(audit), *_calibration(audit), *_small(audit)]
+    return [
+        *found,
+        *_copies(audit),
+        *_averages(audit),
+        *_calibration(audit),
+        *_small(audit),
+        *_training(audit),
+    ]
 
 
 def _measured(audit: GroupAudit, number: int) -> str:
@@ -85,6 +92,16 @@ def _worst(audit: GroupAudit, following: int) -> list[str]:
     return found
 
 
+def _copies(audit: GroupAudit) -> list[str]:
+    if not audit.n_copies:
+        return []
+    some = "All" if audit.n_copies == audit.n_samples else f"{audit.n_copies:,}"
+    return [
+        f"{some} of the {audit.n_samples:,} samples were in the fit of the model, which knows "
+        "them: others may fare worse."
+    ]
+
+
 def _averages(audit: GroupAudit) -> list[str]:
     if len(audit.labels) == 1:
         return []
@@ -114,6 +131,20 @@ def _small(audit: GroupAudit) -> list[str]:
     if not audit.small_cells:
         return []
     return [f"Too small to say anything: {listed(audit.small_cells)}."]
+
+
+def _training(audit: GroupAudit) -> list[str]:
+    model = audit.model
+    if model is None or model.cell_table is None:
+        return []
+    totals = {key: int(model.cell_table[key].sum()) for key in model.cell_counts}
+    done = {"train": "trained on", "validation": "judged by", "refit": "refitted on"}
+    parts = [f"{done[key]} {samples(total)}" for key, total in totals.items()]
+    found = [f"In its fit the model was {', '.join(parts)}."] if parts else []
+    noted = [f"{row['name']} ({row['note']})" for row in model.cell_rows if row["note"]]
+    if noted:
+        found.append(f"Groups with few samples in the fit: {listed(noted)}.")
+    return found
 
 
 def group_names(index: pd.Index) -> list[str]:

@@ -184,3 +184,13 @@ def test_of_very_many_cells_the_worst_are_shown(gbmix, file):
     text = gbmix(*AUDIT).out
     assert len(rows_of(text)) == 51
     assert "and 70 better groups; a report (-o) has all" in text
+
+
+@pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
+def test_the_model_of_the_predictions_tells_what_it_was_fitted_on(gbmix, train):
+    gbmix("fit", train, "-t", "y", "-g", "sex", "-o", "model", "--set", "max_epochs=1", "-q")
+    gbmix("predict", "model", train, "-o", "p.csv")
+    options = ["-t", "y", "-p", "prediction", "-g", "sex", "--model", "model", "--json"]
+    cells = json.loads(gbmix("audit", "p.csv", *options).out)["model"]["cells"]
+    assert sum(cell["train"] for cell in cells) == 320
+    assert sum(cell["validation"] for cell in cells) == 80

@@ -164,6 +164,7 @@ def test_a_recipe_may_want_the_scale_of_the_training_data(seen, refit):
     assert seen["refit_scaling"] is None
 
 
+@pytest.mark.filterwarnings("ignore:X_val has no sample")
 def test_a_refit_on_validation_data_needs_some():
     X, y, s = problem()
     model = method("GBMix", refit="logistic", refit_on="validation", validation_fraction=None)
@@ -217,6 +218,7 @@ def test_auto_sets_samples_aside_where_the_embedding_is_trained(learned, layers)
     assert learned["options"]["trained"].coef_.shape == (1, 4)
 
 
+@pytest.mark.filterwarnings("ignore:X_val has no sample")
 def test_a_learned_balance_takes_validation_data_where_their_groups_are_known(learned):
     X, y, s = problem(400)
     model = method("GBMix", refit="auto")

@@ -125,3 +125,39 @@ def test_group_columns_survive_saving(tmp_path):
     assert (loaded.predict_proba(X) == model.predict_proba(X)).all()
     assert (loaded.predict_proba(X.drop(columns="sex")) == model.predict_proba(X)).all()
     pd.testing.assert_frame_equal(loaded.group_report(X, y), model.group_report(X, y))
+
+
+class TestArraysOfAllColumns:
+    """As explainers make them of a DataFrame."""
+
+    def test_the_group_columns_are_left_out_by_their_position(self):
+        X, y = frame()
+        model = method("GBMix", group_columns="sex").fit(X, y)
+        expected = model.predict_proba(X)
+        np.testing.assert_array_equal(model.predict_proba(X.to_numpy()), expected)
+        numbers = X.assign(sex=0.0).to_numpy(dtype=float)
+        np.testing.assert_array_equal(model.predict_proba(numbers), expected)
+
+    def test_of_a_loaded_model_too(self, tmp_path):
+        X, y = frame()
+        model = method("GBMix", group_columns="sex").fit(X, y)
+        model.save(tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
+        np.testing.assert_allclose(loaded.predict_proba(X.to_numpy()), model.predict_proba(X))
+
+    def test_other_widths_are_refused(self):
+        X, y = frame()
+        model = method("GBMix", group_columns="sex").fit(X, y)
+        with pytest.raises(ValueError, match="its group columns aside"):
+            model.predict(np.ones((3, X.shape[1] + 1)))
+
+
+def test_tables_of_other_libraries_have_columns_too():
+    pyarrow = pytest.importorskip("pyarrow")
+    X, y = frame()
+    model = method("GBMix", group_columns="sex").fit(pyarrow.Table.from_pandas(X), y)
+    expected = method("GBMix", group_columns="sex").fit(X, y)
+    assert list(model.group_table_.index) == list(expected.group_table_.index)
+    np.testing.assert_array_equal(
+        model.predict_proba(pyarrow.Table.from_pandas(X)), expected.predict_proba(X)
+    )

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -27,7 +26,6 @@ from gbmix_sklearn.estimators._duplicates import content_keys, hash_rows
 from gbmix_sklearn.estimators._parts import set_aside
 from gbmix_sklearn.groups import make_cells
 from gbmix_sklearn.model_selection._units import encode_units
-from gbmix_sklearn.training import ArrayInputs
 
 from .problems import METHODS, method, problem
 
@@ -160,7 +158,7 @@ class TestFit:
         [
             ([0] * 7, ValueError, "keep_together has 7 entries for 120 samples"),
             ([None] * 120, ValueError, "missing value"),
-            (["p"] * 120, ValueError, r"has 1 unit\(s\) for training, validation_fraction"),
+            (["p"] * 120, ValueError, r"has a single unit, 'p' \(120 of 120 samples\)"),
             (pd.Series(units_of(120))[::-1], ValueError, r"keep_together\.loc\[X\.index\]"),
         ],
     )
@@ -168,6 +166,13 @@ class TestFit:
         X, y, s = problem(120)
         with pytest.raises(error, match=message):
             method("GBMix").fit(pd.DataFrame(X), y, s, keep_together=units)
+
+    def test_a_single_unit_is_refused_before_training_where_nothing_is_set_aside(self):
+        X, y, s = problem(120)
+        model = method("GBMix", validation_fraction=None, refit_on="train")
+        with pytest.raises(ValueError, match="has a single unit"):
+            model.fit(X, y, s, keep_together=["p"] * 120)
+        assert not hasattr(model, "net_")
 
     @pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
     def test_persons_as_groups_are_reported_with_the_cure(self):
@@ -299,6 +304,6 @@ class TestKeys:
     def test_arrays_of_more_axes_are_rows_too(self):
         X = np.random.default_rng(0).normal(size=(200, 4, 5, 5)).astype(np.float32)
         X[3] = X[7]
-        keys = content_keys(X, ArrayInputs(torch.from_numpy(X)), None)
+        keys = content_keys(X)
         assert keys[3] == keys[7]
         assert len(set(keys)) == 199

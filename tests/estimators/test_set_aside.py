@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gbmix_sklearn import GBMixClassifier, SmallCellWarning
 from gbmix_sklearn.estimators import METHODS
-from gbmix_sklearn.estimators._parts import plan_cells, set_aside
-from gbmix_sklearn.groups import make_cells
+from gbmix_sklearn.estimators._parts import set_aside
+from gbmix_sklearn.groups import make_cells, plan_cells
 
 cell_counts = st.lists(st.integers(0, 30), min_size=4, max_size=4).filter(any)
 

@@ -98,7 +98,7 @@ def test_groups_and_group_columns_together_are_an_error(data, model):
 
 def test_group_columns_need_a_data_frame_that_has_them(data, model):
     X, y, _ = data
-    with pytest.raises(TypeError, match="pandas DataFrame, got ndarray"):
+    with pytest.raises(TypeError, match="as a pandas DataFrame, got ndarray"):
         make_group_scorer("robust_gap", group_columns="sex")(model, X.to_numpy(), y)
     with pytest.raises(GroupsError, match=r"names 'age', which X does not have.*'value'"):
         make_group_scorer("robust_gap", group_columns=["sex", "age"])(model, X, y)
@@ -231,7 +231,7 @@ def no_groups(y_true, y_pred):
         ({"score": 3}, ValueError, "a name or a function, got 3"),
         ({"score": "adjusted_average_accuracy"}, ValueError, "needs cell_weights"),
         ({"score": "robust_gap", "pos_label": 1}, TypeError, "does not take pos_label"),
-        ({"score": "robust_gap", "groups": [1]}, GroupsError, "cannot be made with them"),
+        ({"score": "robust_gap", "groups": [1]}, TypeError, "with the index of X, got list"),
         ({"score": "robust_gap", "group_columns": []}, GroupsError, "names no column"),
         ({"score": "robust_gap", "response_method": "fit"}, ValueError, "must be one of predict"),
         ({"score": no_groups}, ValueError, "no_groups does not take groups"),

@@ -127,7 +127,12 @@ def test_group_columns_replace_groups(samples):
         ({}, {"X": np.zeros(3)}, ValueError, "inconsistent numbers of samples"),
         ({"n_splits": 60}, {}, ValueError, "n_splits=60 is more than the samples of any cell"),
         ({"group_columns": "sex"}, {}, GroupsError, "give one of the two"),
-        ({"group_columns": "sex"}, {"groups": None}, TypeError, "pandas DataFrame, got ndarray"),
+        (
+            {"group_columns": "sex"},
+            {"groups": None},
+            TypeError,
+            "as a pandas DataFrame, got ndarray",
+        ),
         (
             {"group_columns": "sex"},
             {"groups": None, "X": pd.DataFrame({"age": np.zeros(90)})},

@@ -171,14 +171,14 @@ class TestEncodeUnits:
         X = pd.DataFrame({"x": [1, 2, 3]}, index=["r", "s", "t"])
         person = pd.Series(["a", "b", "c"], index=["s", "r", "t"])
         with pytest.raises(ValueError, match=r"keep_together\.loc\[X\.index\]"):
-            encode_units(person, 3, beside=(X, None))
+            encode_units(person, 3, beside={"X": X, "y": None})
         with pytest.raises(ValueError, match="another order"):
-            encode_units(person, 3, beside=(X.to_numpy(), X["x"]))
+            encode_units(person, 3, beside={"X": X.to_numpy(), "y": X["x"]})
         # the same order, other labels and no labels are taken as they stand
-        encode_units(person.loc[X.index], 3, beside=(X,))
-        encode_units(person.reset_index(drop=True), 3, beside=(X,))
-        encode_units(person, 3, beside=([1, 2, 3],))
-        encode_units(person.to_numpy(), 3, beside=(X,))
+        encode_units(person.loc[X.index], 3, beside={"X": X})
+        encode_units(person.reset_index(drop=True), 3, beside={"X": X})
+        encode_units(person, 3, beside={"X": [1, 2, 3]})
+        encode_units(person.to_numpy(), 3, beside={"X": X})
 
 
 class TestFolds:

@@ -85,7 +85,7 @@ def test_anything_else_is_embedded_by_a_callable(held_out):
     assert model.head_.coef_.shape == (1, 8)
     assert model.score(X, y) > 0.9
     assert LastLayerRefit("no estimator", embed=embed).fit(X, y, s).score(X, y) > 0.9
-    for inner in (mlp, make_pipeline(SGDClassifier()).fit(X, y)):
+    for inner in (mlp, make_pipeline(mlp)):
         with pytest.raises(TypeError, match=r"no embeddings.*transform method.*Pipeline.*embed="):
             LastLayerRefit(inner).fit(X, y, s)
 

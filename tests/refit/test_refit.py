@@ -70,7 +70,7 @@ def test_every_draw_takes_the_smallest_cells_number_from_each_cell():
         drawn = distance.argmin(1)
         assert np.bincount(cells[drawn]).tolist() == [7] * 4
         assert len(set(drawn)) == 28  # without replacement
-        assert labels.tolist() == y[drawn].tolist()
+        assert labels.tolist() == CLASSES[y[drawn]].tolist()
         draws.append(tuple(sorted(drawn)))
     assert len(set(draws)) == 20
 

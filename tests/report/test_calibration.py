@@ -119,3 +119,12 @@ def test_what_are_no_probabilities_is_an_error(proba, classes, message):
     outcomes = count_outcomes(["no", "yes"], ["no", "yes"], [0, 0])
     with pytest.raises(ValueError, match=message):
         calibrate(outcomes, proba, classes)
+
+
+def test_columns_of_other_tables_name_their_classes_too():
+    pyarrow = pytest.importorskip("pyarrow")
+    truth, predicted, proba, classes = problem(2)
+    outcomes = count_outcomes(truth, predicted, GROUPS)
+    frame = pd.DataFrame(proba, columns=classes)[classes[::-1]]
+    found = calibrate(outcomes, pyarrow.Table.from_pandas(frame))
+    pd.testing.assert_frame_equal(found.scores(None), calibrate(outcomes, frame).scores(None))

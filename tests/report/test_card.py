@@ -117,13 +117,14 @@ def test_a_model_of_this_package_is_loaded_by_it():
     Z = np.random.default_rng(0).normal(size=(200, 2))
     y = (Z[:, 0] > 0).astype(int)
     model = ERMClassifier(max_epochs=1, random_state=0).fit(Z, y, groups=np.arange(200) % 2)
-    audit = GroupAudit.from_estimator(model, Z, y, groups=np.arange(200) % 2)
+    s = np.arange(200) % 2
+    audit = GroupAudit.from_estimator(model, Z, y, groups=s)
     card = model_card(model, audit)
     assert card.data.library_name == "gbmix_sklearn"
     assert "from gbmix_sklearn import load_model" in str(card)
-    assert len(table(str(card), "| group | samples | share |")) == 4
+    assert len(table(str(card), "| group | training | validation | note |")) == 4
     pipeline = make_pipeline(StandardScaler(), model)
-    assert "joblib.load" in str(model_card(pipeline, GroupAudit.from_predictions(y, y, groups=y)))
+    assert "joblib.load" in str(model_card(pipeline, GroupAudit.from_predictions(y, y, groups=s)))
 
 
 class Elements(HTMLParser):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gbmix_sklearn.exceptions import GroupsError, MissingGroupsError
+from gbmix_sklearn.exceptions import GroupsError, GroupsWarning, MissingGroupsError
 from gbmix_sklearn.metrics import cell_accuracies
 from gbmix_sklearn.report._outcomes import count_outcomes
 
@@ -71,7 +71,8 @@ def test_the_cell_and_the_hit_of_each_sample():
 
 def test_values_that_never_repeat():
     labels = np.arange(300)
-    outcomes = count_outcomes(labels, labels[::-1], np.stack([labels, labels], axis=1))
+    with pytest.warns(GroupsWarning, match="look like persons"):
+        outcomes = count_outcomes(labels, labels[::-1], np.stack([labels, labels], axis=1))
     assert len(outcomes.count) == 300
     assert outcomes.correct.sum() == 0
 
