@@ -59,6 +59,7 @@ def speed(results: dict[str, Any]) -> str:
         "images": _records,
         "memory-of-files": _records,
         "refit": _records,
+        "defaults": _records,
     }
     parts = [(results[name], writer) for name, writer in writers.items() if name in results]
     blocks = []

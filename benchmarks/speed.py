@@ -18,11 +18,12 @@ from torch.nn import functional as F
 from gbmix_sklearn import ERMClassifier, GBMixClassifier
 
 from ._records import RESULTS, machine, read, write
+from ._speed_defaults import measure_defaults
 from ._speed_images import measure_images, measure_memory_of_files
 from ._speed_refit import measure_refit
 from ._timing import in_fresh_process, in_turns, peak_growth
 
-PARTS = ("matrices", "images", "memory-of-files", "refit")
+PARTS = ("matrices", "images", "memory-of-files", "refit", "defaults")
 N_SAMPLES, N_FEATURES, BATCH = 20_000, 1_280, 64
 N_PREDICT = 50_000
 EPOCHS = 10
@@ -121,6 +122,8 @@ def measure(part: str, rounds: int, n_files: int) -> dict[str, Any]:
         return measure_memory_of_files(n_files)
     if part == "refit":
         return measure_refit(rounds)
+    if part == "defaults":
+        return measure_defaults(rounds)
     return {
         "training": measure_steps(rounds),
         "prediction": measure_prediction(rounds),

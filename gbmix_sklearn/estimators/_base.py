@@ -244,6 +244,13 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             self.best_epoch_ = self.net_.best_epoch_
             if self.best_epoch_ == 0:  # the pretrained embedding has stayed
                 self.history_["best"] = False
+                if self._is_repaired and self._refit_source == "held_out":
+                    assert refitted is not None
+                    self.cell_table_ = plan_cells(
+                        train,
+                        None if valid is None else valid.samples,
+                        train.followed_by(refitted),
+                    )
             self._in_given_units()
             self._n_features_out = self.head_.coef_.shape[1]
         return self

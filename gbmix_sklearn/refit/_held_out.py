@@ -151,13 +151,13 @@ class HeldOutSearch:
         self._counts = np.stack(
             [np.bincount(cells.codes[seen], minlength=cells.n_cells) for seen in self._seen.T]
         )
+        self._fits = LogisticFits(X, cells.y, len(cells.classes))
         # a column that is constant does not count as a feature
         self._n_features = max(1, int(np.count_nonzero(X.std(axis=0))))
 
     def from_zero(self) -> Candidate:
         """Choose a penalty that pulls towards zero: a power of ten, uphill from the middle."""
-        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes))
-        judge = partial(self._judge, fits, np.arange(len(self.X)), start_shares(self.cells))
+        judge = partial(self._judge, self._fits, np.arange(len(self.X)), start_shares(self.cells))
         tried: dict[int, Candidate] = {}
         weights: Weights | None = None
         for power in _FIRST:
@@ -173,11 +173,8 @@ class HeldOutSearch:
 
     def with_one_penalty(self) -> Candidate:
         """Learn the balance with the penalty that the search begins with."""
-        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes))
-        judged = np.arange(len(self.X))
-        return self._judge(fits, judged, start_shares(self.cells), _FIRST[0], self.n_rounds, None)[
-            0
-        ]
+        shares, judged = start_shares(self.cells), np.arange(len(self.X))
+        return self._judge(self._fits, judged, shares, _FIRST[0], self.n_rounds, None)[0]
 
     def near(self, anchor: Anchor, judged: np.ndarray, zero: Candidate) -> Candidate:
         """Choose a penalty that pulls towards an anchor, beginning where zero has led to.
@@ -191,8 +188,7 @@ class HeldOutSearch:
         zero : Candidate
             From :meth:`from_zero`: its shares are the first, its penalty is the weakest.
         """
-        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), anchor)
-        judge = partial(self._judge, fits, judged, zero.shares)
+        judge = partial(self._judge, self._fits.near(anchor), judged, zero.shares)
         n_rounds = max(1, self.n_rounds // 2)
         best, weights = judge(zero.power, n_rounds, None)
         # a few samples can say what to change where they cannot say all: stronger, while it helps
@@ -266,7 +262,7 @@ class HeldOutSearch:
 
     def final(self, chosen: Candidate) -> tuple[np.ndarray, np.ndarray]:
         """Fit on all samples, and move the intercept where held-out errors ask for it."""
-        fits = LogisticFits(self.X, self.cells.y, len(self.cells.classes), chosen.anchor)
+        fits = self._fits if chosen.anchor is None else self._fits.near(chosen.anchor)
         weights = (chosen.shares / np.maximum(self.cells.counts, 1))[self.cells.codes]
         fitted = fits.fit(weights[:, None], chosen.C)
         offsets = cross_fitted_offsets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ __all__ = ["LogisticFits", "Weights", "predict_codes"]
 
 #: features up to which their second moment is factorised
 _MAX_FACTORISED = 4096
+#: samples for each feature that are enough for an estimate of that moment
+_ROWS_PER_FEATURE = 4
 #: upper bound of the curvature of the logistic loss in its logits
 _CURVATURE = 0.25
 
@@ -99,6 +102,13 @@ class LogisticFits:
         self._moment: np.ndarray | None = None
         self._factors: dict[float, np.ndarray] = {}
 
+    def near(self, anchor: tuple[np.ndarray, np.ndarray]) -> LogisticFits:
+        """The same fits near another anchor, with what has been computed of the features."""
+        other = copy(self)
+        other.anchor = anchor
+        other.offset = self.X @ anchor[0].T.astype(np.float32)
+        return other
+
     def fit(
         self,
         weights: np.ndarray,
@@ -184,11 +194,7 @@ class LogisticFits:
             return self._factors[C]
         d = self.X.shape[1]
         if self._moment is None:
-            weighted = np.sqrt(share)[:, None] * self.X
-            if d > _MAX_FACTORISED:  # too many to factorise: each feature by itself
-                self._moment = (weighted.astype(np.float64) ** 2).sum(axis=0)
-            else:
-                self._moment = (weighted.T @ weighted).astype(np.float64)
+            self._moment = self._second_moment(share)
         if self._moment.ndim == 1:
             factor = 1 / np.sqrt(_CURVATURE * self._moment + 1 / C)
         else:
@@ -198,6 +204,20 @@ class LogisticFits:
             factor = solve_triangular(lower, np.eye(d), lower=True)
         self._factors[C] = factor
         return factor
+
+    def _second_moment(self, share: np.ndarray) -> np.ndarray:
+        """Of the weighted features; of each by itself where they are too many to factorise."""
+        n, d = self.X.shape
+        if d > _MAX_FACTORISED:
+            return np.einsum("n,nd,nd->d", share, self.X, self.X, dtype=np.float64)
+        enough = _ROWS_PER_FEATURE * d  # for coordinates to take steps in
+        if n > enough:  # at even distances of the weight, so that each row counts as it should
+            ends = np.cumsum(share, dtype=np.float64)
+            rows = np.searchsorted(ends, (np.arange(enough) + 0.5) * (ends[-1] / enough))
+            weighted = self.X[rows] / np.float32(np.sqrt(enough))
+        else:
+            weighted = np.sqrt(share)[:, None] * self.X
+        return (weighted.T @ weighted).astype(np.float64)
 
 
 def _times(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:

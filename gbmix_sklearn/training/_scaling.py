@@ -13,6 +13,9 @@ from ._inputs import ArrayInputs
 
 __all__ = ["InputScaling"]
 
+#: rows that are measured at once
+_ROWS = 256
+
 
 @dataclass(frozen=True)
 class InputScaling:
@@ -34,9 +37,10 @@ class InputScaling:
         sums = torch.zeros_like(first)
         squares = torch.zeros_like(first)
         for chunk in inputs.chunks(rows):
-            difference = _exact(chunk) - first
-            sums += difference.sum(0)
-            squares += difference.square().sum(0)
+            for some in chunk.split(_ROWS):  # in the cache
+                difference = _exact(some).sub_(first)
+                sums += difference.sum(0)
+                squares += difference.square_().sum(0)
         mean = sums / len(rows)
         scale = (squares / len(rows) - mean.square()).clamp(min=0).sqrt()
         mean += first
@@ -62,4 +66,4 @@ class InputScaling:
 
 def _exact(x: Tensor) -> Tensor:
     """In double precision, which Apple's GPUs do not have."""
-    return (x.cpu() if x.device.type == "mps" else x).double()
+    return (x.cpu() if x.device.type == "mps" else x).to(torch.float64, copy=True)

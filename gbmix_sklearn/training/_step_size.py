@@ -14,7 +14,7 @@ from ._inputs import ArrayInputs
 __all__ = ["Steps", "largest_eigenvalue", "steps_for_features", "steps_for_network"]
 
 #: rows and products that the largest eigenvalue is estimated with
-_ROWS, _ITERATIONS = 4096, 20
+_ROWS, _ITERATIONS = 2048, 20
 #: weight decay of a linear layer for each standardised feature and each mean loss
 _DECAY_PER_FEATURE = 2e-4
 

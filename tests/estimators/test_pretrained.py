@@ -89,6 +89,7 @@ def test_embeddings_stay_where_training_makes_them_no_better(weights):
     assert model.score(X, y) == 1
     assert len(model.history_) == 2
     assert not model.history_["best"].any()
+    assert (model.cell_table_["refit"] == 24).all()  # nothing was trained on
     assert model.cell_weights_.sum() == pytest.approx(1)
 
 
