@@ -29,6 +29,7 @@ __all__ = [
     "read_content",
     "read_current",
     "read_weights",
+    "remove_model",
     "write_model",
 ]
 
@@ -43,8 +44,16 @@ _DEAD = 86400
 Read = TypeVar("Read")
 
 
-def check_folder(folder: Path) -> None:
-    """Check that a model may be saved to a folder.
+def remove_model(folder: Path) -> None:
+    """Remove a saved model, and nothing else that lies in its folder."""
+    weights = _named_weights(folder)
+    for name in (MODEL, weights):
+        if name is not None:
+            (folder / name).unlink(missing_ok=True)
+
+
+def check_folder(folder: Path, beside: tuple[str, ...] = ()) -> None:
+    """Check that a model may be saved to a folder, in which files named `beside` do not matter.
 
     Raises
     ------
@@ -54,8 +63,8 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give the name of a folder to save to")
     if folder.is_dir() and not (folder / MODEL).exists():
-        others = [p.name for p in folder.iterdir() if not is_of_a_save(p.name)]
-        if others:
+        names = {path.name for path in folder.iterdir()} - {*beside}
+        if not all(map(is_of_a_save, names)):
             raise FileExistsError(f"{folder} holds other files; give a new or empty folder")
 
 

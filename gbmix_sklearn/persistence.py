@@ -88,11 +88,17 @@ def save_model(estimator: Any, path: Any) -> None:
     OSError
         If it cannot be written; an older model stays as it was.
     """
-    write_classifier(estimator, path, None)
+    write_classifier(estimator, path)
 
 
-def write_classifier(estimator: Any, path: Any, data: dict[str, Any] | None) -> None:
-    """Do what :func:`save_model` does, with a description of the data in the same step."""
+def write_classifier(
+    estimator: Any, path: Any, data: dict[str, Any] | None = None, beside: tuple[str, ...] = ()
+) -> None:
+    """Do what :func:`save_model` does.
+
+    With it goes a description of the data, in the same step; files named `beside` may be there
+    where no model is.
+    """
     from .estimators import METHODS
 
     check_is_fitted(estimator, "head_")
@@ -102,7 +108,7 @@ def write_classifier(estimator: Any, path: Any, data: dict[str, Any] | None) -> 
             f"{type(estimator).__name__}: pickle it instead"
         )
     folder = Path(path)
-    check_folder(folder)
+    check_folder(folder, beside)
     head = estimator.head_
     if type(head) not in LINEAR_MODELS.values():
         raise TypeError(

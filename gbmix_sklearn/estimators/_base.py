@@ -13,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from .._visible import visible_lines
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
@@ -187,7 +188,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     train, None if valid is None else valid.samples, refitted
                 )
                 if self.verbose:
-                    print(self.cell_table_.to_string(), flush=True)  # noqa: T201
+                    print(visible_lines(self.cell_table_.to_string()), flush=True)  # noqa: T201
                 self._warn_of_duplicates(X, loaded, parts, validation, valid)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:

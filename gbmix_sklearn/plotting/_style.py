@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._visible import visible_lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -83,5 +85,5 @@ def legend_beside(ax: Axes, handles: Sequence[Any]) -> None:
 
 def legend_name(name: str) -> str:
     """Break a long name into lines; one that begins with ``_`` would be left out of the legend."""
-    name = textwrap.fill(name, _NAME_WIDTH)
+    name = textwrap.fill(visible_lines(name), _NAME_WIDTH)
     return f" {name}" if name.startswith("_") else name

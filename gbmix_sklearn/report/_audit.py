@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from .._visible import visible
 from ..exceptions import SmallCellWarning
 from ..groups import take_groups
 from ..metrics import demographic_parity_difference, equalized_odds_difference, group_report
@@ -512,7 +513,7 @@ class GroupAudit(SummaryScores):
         return page
 
     def __str__(self) -> str:
-        return " ".join(sentences(self))
+        return visible(" ".join(sentences(self)))
 
     def __repr__(self) -> str:
         n_cells = len(self.labels)
