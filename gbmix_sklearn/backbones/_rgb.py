@@ -8,6 +8,9 @@ from PIL import Image, ImageOps
 
 __all__ = ["pixels_of_tensor", "check_pixels", "from_pixels", "to_rgb"]
 
+#: the tag of EXIF that says how a camera was held
+_ORIENTATION = 0x0112
+
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Turn a PIL image of any mode upright and into 8-bit RGB.
@@ -36,7 +39,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     >>> to_rgb(Image.new("I;16", (1, 1), 0x80FF)).getpixel((0, 0))
     (128, 128, 128)
     """
-    image = ImageOps.exif_transpose(image)
+    given = image
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # without one, it would be copied for nothing
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("a float image (mode F) has no fixed range; convert it to 8 bits first")
     if image.mode.startswith("I"):  # I;16 and its byte orders; 16-bit PNG of older Pillow is "I"
@@ -46,7 +51,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the way that Pillow asks for, else it warns
-    return image.convert("RGB")
+    return image if image.mode == "RGB" and image is not given else image.convert("RGB")
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:
