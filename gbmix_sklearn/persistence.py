@@ -23,6 +23,7 @@ from skorch.history import History
 
 from . import __version__
 from ._device import resolve_device
+from ._random_state import borrowed_random_state
 from ._saved_checks import check_backbone, check_content, check_finite, check_layers
 from ._saved_files import (
     MODEL,
@@ -276,7 +277,7 @@ def read_classifier(
             f"by this package ({type(error).__name__}: {error})"
         ) from error
     estimator.set_params(device=device, backbone=backbone)
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
+    with borrowed_random_state():  # initial weights are drawn, then replaced
         _give_network(estimator, content, tensors)
     return estimator, content.get("data")
 
@@ -360,6 +361,7 @@ def _give_network(
     for name, parameter in network.named_parameters():
         if not bool(parameter.isfinite().all()):
             raise GBMixError(f"the saved model has NaN or infinite weights in {name}")
+    network.eval()
     # no more than what predicts: a criterion may need the training data
     estimator.net_ = estimator._make_net(network, CrossEntropyCriterion(), device=device)
     estimator.net_.history = History(content["epochs"])
