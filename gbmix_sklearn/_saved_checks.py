@@ -8,7 +8,6 @@ can be loaded.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,10 @@ from .backbones import create_embedding
 __all__ = ["check_backbone", "check_content", "check_finite", "check_layers"]
 
 _PREPROCESS = {"input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode"}
+_NAMED = {
+    "interpolation": ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"),
+    "crop_mode": ("center", "squash", "border"),
+}
 _DTYPES = ("float32", "bfloat16", "float16")
 #: pixels of a side that a backbone may be said to see
 _MOST_PIXELS = 8192
@@ -51,7 +54,7 @@ def check_content(content: Mapping[str, Any], own_results: tuple[str, ...]) -> N
     _check(isinstance(history, dict) and all(map(_is_column, history.values())), "history")
     _check(len({len(column) for column in history.values()}) <= 1, "history")
     for name in ("lr", "weight_decay"):
-        _check(_is_number(content["steps"][name]), name)
+        _check(_is_number(content["steps"][name]) and content["steps"][name] >= 0, name)
     for name in own_results:
         _check(type(content["own_results"][name]) in (int, float, type(None)), name)
 
@@ -144,8 +147,8 @@ def check_backbone(
         _check(_is_list(values, _is_number) and len(values) == size[0], part)
     _check(min(preprocess["std"]) > 0, "std")
     _check(_is_number(preprocess["crop_pct"]) and 0.1 <= preprocess["crop_pct"] <= 1, "crop_pct")
-    for part in ("interpolation", "crop_mode"):
-        _check(re.fullmatch("[a-z]{1,20}", preprocess[part]) is not None, part)
+    for part, known in _NAMED.items():
+        _check(preprocess[part] in known, part)
     with torch.device("meta"):  # which takes no memory
         model, _ = create_embedding(name, pretrained=False, image_size=image_size)
     expected = sum(tensor.numel() for tensor in model.state_dict().values())

@@ -272,14 +272,25 @@ def read_classifier(
             check_backbone(content["backbone"], tensors, estimator.image_size)
             backbone = content["backbone"]["name"]
     except (*_WRONG, safetensors.SafetensorError) as error:
-        raise GBMixError(
-            f"the model in {folder} cannot be used, {folder / MODEL} is damaged or was not written "
-            f"by this package ({type(error).__name__}: {error})"
-        ) from error
+        raise _unusable(folder, error) from error
     estimator.set_params(device=device, backbone=backbone)
-    with borrowed_random_state():  # initial weights are drawn, then replaced
-        _give_network(estimator, content, tensors)
+    place = resolve_device(device)
+    try:
+        estimator._check_parameters()
+        with borrowed_random_state():  # initial weights are drawn, then replaced
+            _give_network(estimator, content, tensors, place)
+    except _WRONG as error:
+        if isinstance(backbone, torch.nn.Module):  # it was given, and may be at fault
+            raise
+        raise _unusable(folder, error) from error
     return estimator, content.get("data")
+
+
+def _unusable(folder: Path, error: Exception) -> GBMixError:
+    return GBMixError(
+        f"the model in {folder} cannot be used, {folder / MODEL} is damaged or was not written by "
+        f"this package ({type(error).__name__}: {error})"
+    )
 
 
 def _unfitted(content: dict[str, Any]) -> Any:
@@ -346,9 +357,11 @@ def _give_head(estimator: Any, content: dict[str, Any], tensors: dict[str, torch
 
 
 def _give_network(
-    estimator: Any, content: dict[str, Any], tensors: dict[str, torch.Tensor]
+    estimator: Any,
+    content: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+    device: torch.device,
 ) -> None:
-    device = resolve_device(estimator.device)
     try:
         estimator._backbone = estimator._backbone_from(content["backbone"])
         if estimator.backbone_ is not None:

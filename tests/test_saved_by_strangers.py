@@ -97,6 +97,9 @@ HIDDEN = [
     ("history", {"epoch": [[1]]}),
     ("epochs", [3]),
     ("steps", {}),
+    ("steps", {"lr": -1, "weight_decay": 0}),
+    ("parameters", "trainable", "layer4"),
+    ("parameters", "image_size", 32),
     ("steps", {"lr": "fast", "weight_decay": 0}),
     ("weights", None),
     ("weights", "../weights-0123456789abcdef.safetensors"),
@@ -130,6 +133,9 @@ IMAGES = [
     ("backbone", "preprocess", "mean", "black"),
     ("backbone", "preprocess", "interpolation", "os.system"),
     ("backbone", "preprocess", "vflip", 1),
+    ("backbone", "preprocess", "crop_mode", "x"),
+    ("parameters", "trainable", "nowhere"),
+    ("parameters", "trainable", True),
     ("parameters", "image_size", 10**6),
 ]
 

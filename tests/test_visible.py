@@ -2,13 +2,22 @@
 
 import json
 import logging
+import pickle
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gbmix_sklearn import ERMClassifier, GroupAccuracyDisplay, GroupAudit, group_report
+from gbmix_sklearn import (
+    ERMClassifier,
+    GBMixError,
+    GroupAccuracyDisplay,
+    GroupAudit,
+    GroupsError,
+    SmallCellWarning,
+    group_report,
+)
 from gbmix_sklearn._visible import visible, visible_json, visible_lines
 
 from .estimators.problems import problem
@@ -72,6 +81,13 @@ def test_figures_are_files_that_can_be_read(strange, tmp_path):
         display.figure_.savefig(tmp_path / "figure.svg")
     plt.close(display.figure_)
     assert r"\ufffe" in "".join(ET.parse(tmp_path / "figure.svg").getroot().itertext())
+
+
+def test_errors_and_warnings_are_plain_text():
+    for kind in (GBMixError, GroupsError, SmallCellWarning):
+        error = kind("group \x1b[31m\nand \ud800")
+        assert str(error) == "group \\u001b[31m\nand \\ud800"
+        assert pickle.loads(pickle.dumps(error)).args == error.args
 
 
 def test_the_progress_of_a_fit_is_plain_text(capsys, caplog):
