@@ -15,9 +15,15 @@ from time import time
 from typing import IO, Any
 from uuid import uuid4
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "TEMPORARY",
     "disk_named",
+    "locked",
     "open_plain",
     "read_plain",
     "replace_file",
@@ -61,6 +67,30 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             with suppress(OSError):  # what is wrong with the disk has been raised already
                 temporary.unlink()
             raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Have a folder to oneself among all who ask, until the end or the death of the process.
+
+    Yields
+    ------
+    bool
+        False where the system, or the file system, has no such locks.
+    """
+    if fcntl is None:
+        yield False
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            alone = True
+        except OSError:
+            alone = False
+        yield alone
+    finally:
+        os.close(handle)
 
 
 def umask() -> int:

@@ -1,9 +1,10 @@
 """The files of a saved model, which several processes may write and read at once.
 
 The weights are written first, under a name that no other save has; replacing ``model.json`` is the
-single step that makes a saved model the current one. Whoever replaces it deletes the weights that
-the replaced one named, and nothing else. So a save that is killed leaves the old model as it was,
-and of two at once one wins.
+single step that makes a saved model the current one. Savers take turns where there are locks, and
+then delete what the killed ones left; elsewhere whoever replaces ``model.json`` deletes the weights
+that the replaced one named, and what is a day old. So a save that is killed leaves the old model as
+it was, and of two at once one wins.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from time import time
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from ._files import TEMPORARY, read_plain, replace_file, sweep
+from ._files import TEMPORARY, disk_named, locked, read_plain, replace_file, sweep
 from .exceptions import GBMixError
 
 __all__ = [
@@ -96,20 +97,24 @@ def write_model(folder: Path, content: dict[str, Any], weights: bytes) -> None:
         "content": content,
     }
     is_new = not folder.exists()
+    with disk_named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
-        replace_file(folder / name, lambda file: file.write(weights))
-        replaced = _named_weights(folder)
-        replace_file(
-            folder / MODEL, lambda file: file.write(json.dumps(document, indent=1).encode())
-        )
+        with locked(folder) as alone:
+            replace_file(folder / name, lambda file: file.write(weights))
+            replaced = _named_weights(folder)
+            replace_file(
+                folder / MODEL, lambda file: file.write(json.dumps(document, indent=1).encode())
+            )
+            _tidy(folder, name, replaced, alone)
     except BaseException:
         with suppress(OSError):
-            (folder / name).unlink()
+            if _named_weights(folder) != name:
+                (folder / name).unlink()
         if is_new:
             with suppress(OSError):  # somebody else has begun to save there
                 folder.rmdir()
         raise
-    _tidy(folder, {replaced} - {name, None})
 
 
 def _named_weights(folder: Path) -> str | None:
@@ -120,14 +125,16 @@ def _named_weights(folder: Path) -> str | None:
     return name if isinstance(name, str) and _WEIGHTS.fullmatch(name) else None
 
 
-def _tidy(folder: Path, replaced: set[Any]) -> None:
-    """Delete weights that were replaced, and, a day later, what killed saves left."""
+def _tidy(folder: Path, current: str, replaced: str | None, alone: bool) -> None:
+    """Delete the weights that were replaced, and what killed saves left."""
     sweep(folder)
-    current = _named_weights(folder)
-    for path in folder.glob("weights-*.safetensors"):
+    for path in [*folder.glob("weights-*"), *folder.glob(f".weights-*{TEMPORARY}")]:
         with suppress(OSError):  # open elsewhere on Windows
-            left = _WEIGHTS.fullmatch(path.name) and path.stat().st_mtime < time() - _DEAD
-            if path.name in replaced or (left and current not in (None, path.name)):
+            if path.name == current or not is_of_a_save(path.name):
+                continue
+            # nobody else is about to name them: there is a lock, or they are a day old
+            dead = alone or path.stat().st_mtime < time() - _DEAD
+            if path.name == replaced or dead:
                 path.unlink()
 
 

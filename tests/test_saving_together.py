@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gbmix_sklearn import GBMixError, _saved_files, load_model
+from gbmix_sklearn import GBMixError, _files, _saved_files, load_model
 from gbmix_sklearn._files import TEMPORARY
 from gbmix_sklearn.refit import Recipe
 
@@ -86,7 +86,10 @@ def test_what_others_put_beside_a_model_stays(two, tmp_path):
     assert (load_model(tmp_path).predict_proba(X) == new.predict_proba(X)).all()
 
 
-def test_savers_at_once_leave_one_of_their_models(two, tmp_path):
+@pytest.mark.parametrize("locks", [True, False])
+def test_savers_at_once_leave_one_of_their_models(two, tmp_path, monkeypatch, locks):
+    if not locks:
+        monkeypatch.setattr(_files, "fcntl", None)
     models, X = two
     expected = [model.predict_proba(X).tobytes() for model in models]
     with ThreadPoolExecutor(2) as pool:
@@ -95,6 +98,7 @@ def test_savers_at_once_leave_one_of_their_models(two, tmp_path):
             folder.mkdir()
             list(pool.map(lambda model, to=folder: model.save(to), models))
             assert load_model(folder).predict_proba(X).tobytes() in expected
+            assert not locks or len(list(folder.iterdir())) == 2
 
 
 def test_a_loader_beside_a_saver_finds_a_model(two, tmp_path, monkeypatch):
@@ -113,7 +117,19 @@ def test_a_loader_beside_a_saver_finds_a_model(two, tmp_path, monkeypatch):
     assert len(saves) == 3
 
 
-def test_weights_that_no_model_names_are_left_alone_while_they_may_be_anothers(two, tmp_path):
+def test_what_killed_saves_left_goes_with_the_next_one(two, tmp_path):
+    (old, new), _ = two
+    old.save(tmp_path)
+    (tmp_path / f"weights-{'0' * 16}-{'1' * 8}.safetensors").write_bytes(b"named by nobody")
+    (tmp_path / f".weights-{'0' * 16}.half{TEMPORARY}").write_bytes(b"half")
+    new.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_without_locks_weights_are_left_alone_while_they_may_be_anothers(
+    two, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_files, "fcntl", None)
     (old, new), _ = two
     old.save(tmp_path)
     others = tmp_path / f"weights-{'0' * 16}-{'1' * 8}.safetensors"
