@@ -73,7 +73,7 @@ def legend_above(ax: Axes, title: str | None, handles: Sequence[Any]) -> None:
     )
     if title is not None:
         size = float(legend.get_texts()[0].get_fontsize())
-        ax.set_title(title, pad=2.2 * size, parse_math=False)
+        ax.set_title(visible_lines(title), pad=2.2 * size, parse_math=False)
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any]) -> None:
