@@ -27,6 +27,16 @@ _DATA = "data.json"
 PIPELINE = "model.joblib"
 #: bytes of the description, which has the categories of all columns
 _MOST = 64 << 20
+#: what wrong types and values in a description lead to
+_WRONG = (
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class Model:
         try:
             _check_copy(folder / _DATA)
             options = _options(description)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except _WRONG as error:
             raise GBMixError(f"{folder / _DATA} cannot be used: {error}") from error
         return cls(classifier, **options)
 

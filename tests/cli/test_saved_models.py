@@ -90,6 +90,7 @@ WRONG = [
     [COLUMN | {"scale": 0}],
     [COLUMN | {"scale": float("nan")}],
     [COLUMN | {"has_missing": 1}],
+    [COLUMN | {"mean": 10**400}],
     [{"name": "a", "values": ["x", "x"], "has_missing": False}],
     [{"name": "a", "values": "xy", "has_missing": False}],
     [{"name": "a", "values": [1], "has_missing": False}],
