@@ -33,7 +33,7 @@ _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF
 #: bytes of a file, pixels of an image, and of one of its sides: some hundred bytes of PNG may claim
 #: to be gigabytes of pixels
 _MOST_BYTES = 1 << 30
-_MOST_PIXELS = 128_000_000
+_MOST_PIXELS = 110_000_000
 _LONGEST = 65_535
 
 
@@ -237,7 +237,8 @@ class Picture:
                 return to_rgb(from_pixels(self.data))
             with Image.open(BytesIO(self.data), formats=_known_formats()) as image:
                 _check_size(image)
-                return to_rgb(image)
+                image.load()  # what stays when the file is closed
+                return to_rgb(image, own=True)
 
     def digest(self) -> bytes:
         """Name the content: a hash of the encoded file, or of pixels and shape."""

@@ -12,7 +12,7 @@ __all__ = ["pixels_of_tensor", "check_pixels", "from_pixels", "to_rgb"]
 _ORIENTATION = 0x0112
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, *, own: bool = False) -> Image.Image:
     """Turn a PIL image of any mode upright and into 8-bit RGB.
 
     Transparency is dropped, as ``image.convert("RGB")`` does. 16-bit grey keeps its upper 8 bits,
@@ -22,11 +22,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     ----------
     image : PIL.Image.Image
         The image, left as it is.
+    own : bool, default=False
+        Whether nobody else has it, so that it is returned itself where nothing is to be done: a
+        copy of a large photograph takes as much memory as itself.
 
     Returns
     -------
     PIL.Image.Image
-        A new image of mode RGB.
+        An image of mode RGB.
 
     Raises
     ------
@@ -39,7 +42,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     >>> to_rgb(Image.new("I;16", (1, 1), 0x80FF)).getpixel((0, 0))
     (128, 128, 128)
     """
-    given = image
+    given = None if own else image
     if image.getexif().get(_ORIENTATION, 1) != 1:  # without one, it would be copied for nothing
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
