@@ -1,4 +1,4 @@
-"""What the defaults cost in ``benchmarks.speed``: steps that fit the data, and a learned balance."""
+"""What the defaults cost, in ``benchmarks.speed``: steps that fit the data, a learned balance."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ run computes again, whatever last layers are to be judged.
 from __future__ import annotations
 
 import argparse
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from torch.optim.swa_utils import update_bn
 
 from gbmix_sklearn import SmallCellWarning
 from gbmix_sklearn import subgroup_train_test_split as split
+from gbmix_sklearn._files import replace_file
 from gbmix_sklearn.backbones import create_embedding
 from gbmix_sklearn.backbones._images import Images
 from gbmix_sklearn.backbones._preprocess import Preprocess
@@ -231,10 +231,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _save(file: Path, found: dict[str, np.ndarray]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp.npz")
-    np.savez(temporary, **found)
-    os.replace(temporary, file)
+    replace_file(file, lambda stream: np.savez(stream, **found))
 
 
 def _judge_all(seeds: int) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ._visible import visible_lines
+
 __all__ = ["SILENCE", "in_words", "is_told", "logger", "tell"]
 
 logger = logging.getLogger("gbmix_sklearn")
@@ -31,6 +33,7 @@ def is_told(verbose: Any) -> bool:
 
 def tell(line: str, facts: Mapping[str, Any], verbose: Any) -> None:
     """Log a line, with its numbers in the record; print it unless the log is on the screen."""
+    line = visible_lines(line)  # names of groups may have anything in them
     logger.info(line, extra=dict(facts))
     if verbose and not _log_is_on_screen():
         print(line, flush=True)  # noqa: T201

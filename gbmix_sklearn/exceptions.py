@@ -6,6 +6,8 @@ users expect (``ValueError``, ``TypeError``, ``ImportError``).
 
 from typing import Any
 
+from ._visible import visible_lines
+
 __all__ = [
     "DisjointLabelsWarning",
     "DuplicateSamplesWarning",
@@ -27,7 +29,14 @@ __all__ = [
 ]
 
 
-class GBMixError(Exception):
+class _Visible:
+    """Messages name groups, columns and files, which may have anything in their names."""
+
+    def __str__(self) -> str:
+        return visible_lines(super().__str__())
+
+
+class GBMixError(_Visible, Exception):
     """Base class of every error that this package raises itself."""
 
 
@@ -70,41 +79,41 @@ class WeightsNotFoundError(GBMixError, OSError):
     """Pretrained weights are neither on this machine nor can they be downloaded."""
 
 
-class DisjointLabelsWarning(UserWarning):
+class DisjointLabelsWarning(_Visible, UserWarning):
     """None of the predicted labels is among the true ones."""
 
 
-class DuplicateSamplesWarning(UserWarning):
+class DuplicateSamplesWarning(_Visible, UserWarning):
     """The same samples are in the training data and in data that judge what was trained."""
 
 
-class EmptyErrorSetWarning(UserWarning):
+class EmptyErrorSetWarning(_Visible, UserWarning):
     """A first stage made no error that a second one could learn from."""
 
 
-class GroupsWarning(UserWarning):
+class GroupsWarning(_Visible, UserWarning):
     """The groups look like persons, or like the classes, not like a sensitive attribute."""
 
 
-class LargeStepsWarning(UserWarning):
+class LargeStepsWarning(_Visible, UserWarning):
     """Training became no better after its first epoch, and its loss swings."""
 
 
-class LargeUnitWarning(UserWarning):
+class LargeUnitWarning(_Visible, UserWarning):
     """Samples that belong together are too many for the part of a split that has them."""
 
 
-class MissingGroupsWarning(UserWarning):
+class MissingGroupsWarning(_Visible, UserWarning):
     """A method that works on groups was fitted without any."""
 
 
-class NonFiniteLossWarning(UserWarning):
+class NonFiniteLossWarning(_Visible, UserWarning):
     """The training loss became NaN or infinite; the best epoch before that is kept."""
 
 
-class SkippedImagesWarning(UserWarning):
+class SkippedImagesWarning(_Visible, UserWarning):
     """Images that cannot be read were skipped."""
 
 
-class SmallCellWarning(UserWarning):
+class SmallCellWarning(_Visible, UserWarning):
     """A cell is too small: to give samples to every part of a split, or to say how good it is."""

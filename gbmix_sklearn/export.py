@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from . import __version__
 from ._files import replace_file
+from ._random_state import borrowed_random_state
 from .exceptions import GBMixError
 
 __all__ = ["export_onnx"]
@@ -80,7 +81,7 @@ def export_onnx(estimator: Any, path: Any) -> None:
     _import_onnx()
     graph = _Graph(estimator).eval()
     description = estimator._backbone.describe()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with borrowed_random_state(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
         try:
             program = torch.onnx.export(

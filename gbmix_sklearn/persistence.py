@@ -1,17 +1,13 @@
 """Saving fitted classifiers as safetensors and JSON: nothing in them can be executed.
 
-A model is a folder with ``model.json`` and one ``weights-<digest>.safetensors``. The weights are
-written first, under a name of their own; replacing ``model.json`` is the single step that makes a
-saved model the current one, so that an interrupted save leaves the old model as it was.
+A model is a folder with ``model.json`` and one ``weights-<digest>.safetensors``. Whoever loads one
+need not trust who wrote it: names are looked up in lists, sizes are those of the weights, and paths
+of the machine that saved are neither stored nor taken over.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from dataclasses import asdict
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,6 @@ import numpy as np
 import pandas as pd
 import safetensors
 import sklearn
-import sklearn.linear_model
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -28,16 +23,47 @@ from skorch.history import History
 
 from . import __version__
 from ._device import resolve_device
-from ._files import replace_file
+from ._random_state import borrowed_random_state
+from ._saved_checks import check_backbone, check_content, check_finite, check_layers
+from ._saved_files import (
+    MODEL,
+    check_folder,
+    read_current,
+    read_weights,
+    write_model,
+)
+from ._saved_values import (
+    LINEAR_MODELS,
+    array_from_json,
+    array_to_json,
+    linear_model_from_json,
+    linear_model_to_json,
+    parameter_from_json,
+    parameter_to_json,
+    table_from_json,
+    table_to_json,
+    value_from_json,
+    value_to_json,
+)
 from .criteria import CrossEntropyCriterion
 from .exceptions import GBMixError
-from .groups import table_from_json, table_to_json
-from .refit import LearnedRecipe, Recipe, set_weights
+from .refit import set_weights
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 3
 _HEAD_ATTRIBUTES = ("coef_", "intercept_")
+#: parameters that are paths of the machine that fits, which are not stored
+_PATHS = ("cache_dir", "checkpoint_dir", "image_root")
+#: what wrong types and values in a file lead to, wherever they are met first
+_WRONG = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def save_model(estimator: Any, path: Any) -> None:
@@ -48,7 +74,8 @@ def save_model(estimator: Any, path: Any) -> None:
     estimator : classifier
         Any fitted classifier of this package.
     path : str or Path
-        A folder: a new one, an empty one, or one with a saved model, which is replaced.
+        A folder: a new one, an empty one, or one with a saved model, which is replaced. Other files
+        that lie beside such a model stay as they are.
 
     Raises
     ------
@@ -57,8 +84,23 @@ def save_model(estimator: Any, path: Any) -> None:
     FileExistsError
         If the folder holds something else.
     TypeError
-        If a label or parameter has no representation in JSON, or the head is not a linear
+        If a label, group or parameter has no representation in JSON, or the head is not a linear
         classifier of scikit-learn.
+    ValueError
+        If parameters were changed after fit, and do not belong to the fitted weights any more.
+    OSError
+        If it cannot be written; an older model stays as it was.
+    """
+    write_classifier(estimator, path)
+
+
+def write_classifier(
+    estimator: Any, path: Any, data: dict[str, Any] | None = None, beside: tuple[str, ...] = ()
+) -> None:
+    """Do what :func:`save_model` does.
+
+    With it goes a description of the data, in the same step; files named `beside` may be there
+    where no model is.
     """
     from .estimators import METHODS
 
@@ -69,13 +111,9 @@ def save_model(estimator: Any, path: Any) -> None:
         )
     check_is_fitted(estimator, "head_")
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give the name of a folder to save to")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.json").exists():
-        raise FileExistsError(f"{folder} holds other files; give a new or empty folder")
+    check_folder(folder, beside)
     head = estimator.head_
-    head_class = type(head).__name__
-    if getattr(sklearn.linear_model, head_class, None) is not type(head):
+    if type(head) not in LINEAR_MODELS.values():
         raise TypeError(
             f"only heads from sklearn.linear_model can be saved, got {type(head).__name__}; "
             "pickle the classifier instead"
@@ -86,48 +124,76 @@ def save_model(estimator: Any, path: Any) -> None:
     tensors |= {f"head.{n}": torch.from_numpy(getattr(head, n)) for n in _HEAD_ATTRIBUTES}
     if estimator._seen is not None:  # reinterpreted: hashes are unsigned
         tensors["seen"] = torch.from_numpy(estimator._seen.keys.view(np.int64))
-    weights = save_tensors({n: v.detach().cpu().contiguous() for n, v in tensors.items()})
-    digest = hashlib.sha256(weights).hexdigest()
-    content = {
+    tensors = {n: v.detach().cpu().contiguous() for n, v in tensors.items()}
+    content = _content(estimator)
+    if data is not None:
+        content["data"] = data
+    _check_savable(estimator, content, tensors)
+    write_model(folder, content, save_tensors(tensors))
+
+
+def _content(estimator: Any) -> dict[str, Any]:
+    """All but the weights."""
+    head = estimator.head_
+    return {
         "class": type(estimator).__name__,
         "parameters": {
-            name: _to_json(name, value)
+            name: _parameter(name, value)
             for name, value in estimator.get_params(deep=False).items()
-            if name != "backbone"
+            if name not in ("backbone", *_PATHS)
         },
         "backbone": estimator._backbone.describe(),
-        "classes": _array_to_json(estimator.classes_),
+        "classes": array_to_json(estimator.classes_),
         "n_features_in": getattr(estimator, "n_features_in_", None),
         "input_shape": list(estimator._input_shape),
         "feature_names_in": _names(estimator),
-        "group_columns": [_scalar(column) for column in estimator._group_columns],
+        "group_columns": [value_to_json(column) for column in estimator._group_columns],
         "groups": table_to_json(estimator.group_table_),
         "cell_table": table_to_json(estimator.cell_table_),
-        "head": {"class": head_class, "parameters": _plain(head.get_params(deep=False))},
+        "head": _head_to_json(head),
         "n_hidden_inputs": estimator._n_hidden_inputs,
         "n_embedding": head.coef_.shape[1],
         "best_epoch": estimator.best_epoch_,
         "steps": {"lr": estimator.lr_, "weight_decay": estimator.weight_decay_},
-        "own_results": {n: _scalar(getattr(estimator, n)) for n in estimator._own_results},
+        "own_results": {
+            n: parameter_to_json(n, getattr(estimator, n)) for n in estimator._own_results
+        },
         "history": estimator.history_.to_dict("list"),
         "epochs": list(estimator.net_.history),
-        "weights": f"weights-{digest[:16]}.safetensors",
-        "weights_sha256": digest,
         "versions": _versions(),
     }
-    text = json.dumps(content, indent=1)
-    document = {
-        "format": _FORMAT,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "content": content,
-    }
-    replace_file(folder / content["weights"], lambda file: file.write(weights))
-    replace_file(
-        folder / "model.json", lambda file: file.write(json.dumps(document, indent=1).encode())
-    )
-    for old in folder.glob("weights-*.safetensors"):
-        if old.name != content["weights"]:
-            old.unlink()
+
+
+def _head_to_json(head: Any) -> dict[str, Any]:
+    saved = linear_model_to_json(head)
+    return {"class": saved["linear_model"], "parameters": saved["parameters"]}
+
+
+def _check_savable(
+    estimator: Any, content: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> None:
+    """Refuse to save what could not be loaded."""
+    estimator._validate_params()
+    estimator._check_parameters()
+    described = content["backbone"]
+    try:
+        check_layers(
+            content,
+            tensors,
+            hidden_units=estimator.hidden_units,
+            n_classes=len(estimator.classes_),
+            trains_backbone=described is not None and not estimator._runs_once,
+        )
+        if isinstance(described, dict):
+            if estimator._runs_once != estimator._backbone.runs_once:
+                raise ValueError(f"it speaks of trainable={estimator.trainable!r}")
+            check_backbone(described, tensors, estimator.image_size)
+    except ValueError as error:
+        raise ValueError(
+            f"the parameters are not those of the fit any more ({error}): put them back, or fit "
+            "again before saving"
+        ) from error
+    check_finite(tensors)
 
 
 def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | None = None) -> Any:
@@ -147,14 +213,17 @@ def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | N
     -------
     classifier
         Fitted, with predictions equal to those of the saved one to float precision. Callbacks,
-        functions given as `augment` and generators given as `random_state` are not stored.
+        functions given as `augment` and generators given as `random_state` are not stored, nor
+        paths (`cache_dir`, `checkpoint_dir`, `image_root`, a file given as `pretrained`): set them
+        anew where they are wanted.
 
     Raises
     ------
     FileNotFoundError
         If there is no saved model.
     GBMixError
-        If the files are truncated, altered, or written by an incompatible version.
+        If the files are truncated or altered, say what cannot be, or were written by an
+        incompatible version.
     ValueError
         If a backbone is needed and missing, or does not fit.
 
@@ -171,71 +240,142 @@ def load_model(path: Any, *, device: str = "auto", backbone: torch.nn.Module | N
     >>> bool((loaded.predict(X) == model.predict(X)).all())
     True
     """
-    from .estimators import METHODS
+    return read_classifier(path, device, backbone)[0]
 
+
+def read_classifier(
+    path: Any, device: str, backbone: torch.nn.Module | None = None
+) -> tuple[Any, Any]:
+    """Do what :func:`load_model` does; also give the description of the data, None without one."""
     folder = Path(path)
-    content = _read_content(folder)
-    tensors = _read_weights(folder, content)
-    classes = {method.__name__: method for method in METHODS.values()}
-    if content["class"] not in classes:
-        raise GBMixError(f"{folder} holds a {content['class']}, which this version does not know")
-    stored = content["backbone"]
-    if stored == "module" and backbone is None:
+    content, weights = read_current(folder, lambda c: (c, read_weights(folder, c)))
+    if content.get("backbone") == "module" and backbone is None:
         raise ValueError(
             f"the model in {folder} was trained with a module as backbone, and code is not stored: "
             "give a module of the same architecture as backbone=..."
         )
-    parameters = {name: _from_json(value) for name, value in content["parameters"].items()}
-    if isinstance(stored, dict):
-        backbone = stored["name"]
-    estimator = classes[content["class"]](**(parameters | {"device": device, "backbone": backbone}))
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
-        _restore(estimator, content, tensors)
+    try:
+        tensors = load_tensors(weights)
+        del weights
+        estimator = _unfitted(content)
+        _give_attributes(estimator, content)
+        _give_head(estimator, content, tensors)
+        check_finite(tensors)
+        check_layers(
+            content,
+            tensors,
+            hidden_units=estimator.hidden_units,
+            n_classes=len(estimator.classes_),
+            trains_backbone=content["backbone"] is not None and not estimator._runs_once,
+        )
+        if content["backbone"] is not None and content["backbone"] != "module":
+            check_backbone(content["backbone"], tensors, estimator.image_size)
+            backbone = content["backbone"]["name"]
+    except (*_WRONG, safetensors.SafetensorError) as error:
+        raise _unusable(folder, error) from error
+    estimator.set_params(device=device, backbone=backbone)
+    place = resolve_device(device)
+    try:
+        estimator._check_parameters()
+        with borrowed_random_state():  # initial weights are drawn, then replaced
+            _give_network(estimator, content, tensors, place)
+    except _WRONG as error:
+        if isinstance(backbone, torch.nn.Module):  # it was given, and may be at fault
+            raise
+        raise _unusable(folder, error) from error
+    return estimator, content.get("data")
+
+
+def _unusable(folder: Path, error: Exception) -> GBMixError:
+    return GBMixError(
+        f"the model in {folder} cannot be used, {folder / MODEL} is damaged or was not written by "
+        f"this package ({type(error).__name__}: {error})"
+    )
+
+
+def _unfitted(content: dict[str, Any]) -> Any:
+    """Build the classifier with the parameters that it was saved with."""
+    from .estimators import METHODS
+
+    classes = {method.__name__: method for method in METHODS.values()}
+    if content["class"] not in classes:
+        raise ValueError(f"this version knows no {content['class']}")
+    estimator = classes[content["class"]]()
+    known = estimator.get_params(deep=False)
+    for name, saved in content["parameters"].items():
+        if name not in known:
+            raise ValueError(f"it has no parameter {name}")
+        value = parameter_from_json(saved)
+        if name in ("backbone", "device", *_PATHS):
+            continue
+        if name == "pretrained" and not isinstance(value, bool):
+            continue
+        setattr(estimator, name, value)
+    estimator._validate_params()
     return estimator
 
 
-def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    """Give an unfitted estimator its fitted attributes."""
-    from .estimators._duplicates import SeenSamples
-
-    estimator.classes_ = _array_from_json(content["classes"])
+def _give_attributes(estimator: Any, content: dict[str, Any]) -> None:
+    """Give an estimator its fitted attributes, network and head aside."""
+    # models that were saved before these were found have them as parameters
+    content.setdefault("steps", content["parameters"])
+    check_content(content, estimator._own_results)
+    estimator.classes_ = array_from_json(content["classes"])
+    if len(estimator.classes_) < 2 or len(set(estimator.classes_.tolist())) < len(
+        estimator.classes_
+    ):
+        raise ValueError("it has fewer than two classes")
     if content["n_features_in"] is not None:
         estimator.n_features_in_ = content["n_features_in"]
     estimator._input_shape = tuple(content["input_shape"])
     if content["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(content["feature_names_in"], dtype=object)
-    estimator._group_columns = content["group_columns"]
+    estimator._group_columns = [value_from_json(column) for column in content["group_columns"]]
     estimator.group_table_ = table_from_json(content["groups"])
     if "cell_table" in content:  # later than the format
         estimator.cell_table_ = table_from_json(content["cell_table"])
     estimator.best_epoch_ = content["best_epoch"]
-    # models that were saved before these were found have them as parameters
-    steps = content.get("steps", content["parameters"])
     estimator.cell_weights_ = estimator.refit_history_ = None
-    estimator.lr_, estimator.weight_decay_ = steps["lr"], steps["weight_decay"]
+    estimator.lr_ = content["steps"]["lr"]
+    estimator.weight_decay_ = content["steps"]["weight_decay"]
     for name in estimator._own_results:
         setattr(estimator, name, content["own_results"][name])
     estimator.history_ = pd.DataFrame(content["history"])
     estimator._n_features_out = content["n_embedding"]
 
-    head_class = getattr(sklearn.linear_model, content["head"]["class"])
-    head = head_class(**content["head"]["parameters"])
+
+def _give_head(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    from .estimators._duplicates import SeenSamples
+
+    saved = content["head"]
+    head = linear_model_from_json(
+        {"linear_model": saved["class"], "parameters": saved["parameters"]}
+    )
     coef, intercept = (tensors[f"head.{name}"].numpy() for name in _HEAD_ATTRIBUTES)
     estimator.head_ = set_weights(head, coef, intercept, estimator.classes_)
-
     if "seen" in tensors:
         estimator._seen = SeenSamples(tensors["seen"].numpy().view(np.uint64))
-    device = resolve_device(estimator.device)
-    state = _part_of(tensors, "net")
+
+
+def _give_network(
+    estimator: Any,
+    content: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+    device: torch.device,
+) -> None:
     try:
         estimator._backbone = estimator._backbone_from(content["backbone"])
         if estimator.backbone_ is not None:
             estimator.backbone_.load_state_dict(_part_of(tensors, "backbone"))
         trained = estimator._backbone.take_trained()
         network = estimator._assemble(trained, content["n_hidden_inputs"])
-        network.load_state_dict(state)
+        network.load_state_dict(_part_of(tensors, "net"))
     except RuntimeError as error:
         raise ValueError(f"the backbone does not fit the saved weights: {error}") from error
+    for name, parameter in network.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise GBMixError(f"the saved model has NaN or infinite weights in {name}")
+    network.eval()
     # no more than what predicts: a criterion may need the training data
     estimator.net_ = estimator._make_net(network, CrossEntropyCriterion(), device=device)
     estimator.net_.history = History(content["epochs"])
@@ -245,37 +385,6 @@ def _restore(estimator: Any, content: dict[str, Any], tensors: dict[str, torch.T
 def _part_of(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
     prefix = f"{part}."
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-
-
-def _read_content(folder: Path) -> dict[str, Any]:
-    path = folder / "model.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{folder} holds no saved model: there is no {path.name} in it")
-    try:
-        document = json.loads(path.read_bytes())
-        version, digest, content = document["format"], document["sha256"], document["content"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise GBMixError(f"{path} is truncated or not a saved model ({error})") from error
-    if version != _FORMAT:
-        raise GBMixError(
-            f"{path} has format {version}, and this version ({__version__}) reads format {_FORMAT}"
-        )
-    if hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest() != digest:
-        raise GBMixError(f"{path} was altered after it was saved: its checksum does not fit")
-    return content
-
-
-def _read_weights(folder: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    path = folder / Path(content["weights"]).name
-    if not path.exists():
-        raise GBMixError(f"{folder} is incomplete: {path.name} is missing")
-    weights = path.read_bytes()
-    if hashlib.sha256(weights).hexdigest() != content["weights_sha256"]:
-        raise GBMixError(f"{path} is truncated or was altered: its checksum does not fit")
-    try:
-        return load_tensors(weights)
-    except safetensors.SafetensorError as error:
-        raise GBMixError(f"{path} is no safetensors file ({error})") from error
 
 
 def _versions() -> dict[str, str]:
@@ -288,52 +397,11 @@ def _names(estimator: Any) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _scalar(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | bool | int | float) else str(value)
-
-
-def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: _to_json(name, value) for name, value in parameters.items()}
-
-
-def _to_json(name: str, value: Any) -> Any:
+def _parameter(name: str, value: Any) -> Any:
     if isinstance(value, np.random.RandomState) or name == "callbacks":
         return None
     if name == "augment" and callable(value):
         return None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Recipe):
-        return {"recipe": asdict(value)}
-    if isinstance(value, LearnedRecipe):
-        return {"learned_recipe": asdict(value)}
-    if isinstance(value, sklearn.base.BaseEstimator):
-        if getattr(sklearn.linear_model, type(value).__name__, None) is not type(value):
-            raise TypeError(f"{name}={value!r} cannot be saved; pickle the classifier instead")
-        return {"linear_model": type(value).__name__, "parameters": _plain(value.get_params())}
-    if isinstance(value, tuple | list | np.ndarray | pd.Index):
-        return [_scalar(item) for item in value]
-    if value is None or isinstance(value, str | bool | int | float | Integral | np.generic):
-        return value if value is None else _scalar(value)
-    raise TypeError(
-        f"{name}={value!r} has no representation in JSON; pickle the classifier instead"
-    )
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict) and "recipe" in value:
-        return Recipe(**{name: _from_json(part) for name, part in value["recipe"].items()})
-    if isinstance(value, dict) and "learned_recipe" in value:
-        return LearnedRecipe(**value["learned_recipe"])
-    if isinstance(value, dict):
-        return getattr(sklearn.linear_model, value["linear_model"])(**value["parameters"])
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _array_to_json(values: np.ndarray) -> dict[str, Any]:
-    return {"dtype": values.dtype.str, "values": [_scalar(value) for value in values]}
-
-
-def _array_from_json(saved: dict[str, Any]) -> np.ndarray:
-    return np.array(saved["values"], dtype=np.dtype(saved["dtype"]))
+    if name == "pretrained" and isinstance(value, str | os.PathLike):
+        return True  # a path, which is nothing to those who load the model
+    return parameter_to_json(name, value)

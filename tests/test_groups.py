@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gbmix_sklearn import GBMixError, GroupsError
+from gbmix_sklearn._saved_values import table_from_json, table_to_json
 from gbmix_sklearn.groups import (
     check_group_columns,
     encode_attribute,
     encode_target,
     encode_together,
     make_cells,
-    table_from_json,
-    table_to_json,
     take_groups,
     too_small,
     training_cells,
@@ -349,5 +348,5 @@ def test_attribute_values_of_every_type_survive_json(values):
 
 def test_values_without_a_representation_are_refused():
     table = make_cells([0, 1], pd.Series([object(), object()])).table
-    with pytest.raises(TypeError, match="no representation in JSON"):
+    with pytest.raises(TypeError, match="cannot be saved"):
         table_to_json(table)

@@ -1,5 +1,6 @@
 """Saved classifiers: equal predictions, nothing executable, damage noticed."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -15,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassif
 from skorch.callbacks import EpochTimer
 from torch import nn
 
-from gbmix_sklearn import GBMixClassifier, GBMixError, load_model, persistence
+from gbmix_sklearn import GBMixClassifier, GBMixError, _saved_files, load_model
 from gbmix_sklearn.estimators import METHODS
 from gbmix_sklearn.refit import Recipe
 
@@ -100,7 +101,6 @@ def test_parameters_come_back(tmp_path):
         "hidden_units": (3,),
         "refit": LogisticRegression(C=0.3, class_weight=None, random_state=None, max_iter=50),
         "validation_fraction": None,
-        "checkpoint_dir": tmp_path / "runs",
         "lr": np.float64(0.02),
         "batch_size": np.int64(32),
         "k": 5,
@@ -122,13 +122,9 @@ def test_what_cannot_be_stored_is_left_out_or_refused(tmp_path):
     assert loaded.random_state is None
     assert loaded.callbacks is None
 
-    weighted = method("GBMix", refit=LogisticRegression(class_weight={0: 1, 1: 2})).fit(X, y, s)
-    with pytest.raises(TypeError, match=r"class_weight=\{0: 1, 1: 2\}.*pickle"):
-        weighted.save(tmp_path / "weighted")
     lda = method("GBMix", refit=LinearDiscriminantAnalysis()).fit(X, y, s)
     with pytest.raises(TypeError, match=r"sklearn\.linear_model.*LinearDiscriminantAnalysis"):
         lda.save(tmp_path / "lda")
-    assert not (tmp_path / "weighted").exists()
     assert not (tmp_path / "lda").exists()
 
 
@@ -286,9 +282,9 @@ def test_weights_outside_the_folder_are_not_read(fitted, tmp_path):
     shutil.move(tmp_path / "model" / name, tmp_path / name)
     document["content"]["weights"] = f"../{name}"
     content = json.dumps(document["content"], indent=1).encode()
-    document["sha256"] = persistence.hashlib.sha256(content).hexdigest()
+    document["sha256"] = hashlib.sha256(content).hexdigest()
     text.write_text(json.dumps(document, indent=1))
-    with pytest.raises(GBMixError, match="incomplete"):
+    with pytest.raises(GBMixError, match="names no file of weights"):
         load_model(tmp_path / "model")
 
 
@@ -326,7 +322,7 @@ def test_an_interrupted_save_leaves_the_old_model(fails_at, fitted, tmp_path, mo
     model.save(tmp_path)
     other = method("ERM").fit(X, y, s)
     calls = []
-    real = persistence.replace_file
+    real = _saved_files.replace_file
 
     def replace_file(path, write):
         calls.append(path)
@@ -335,7 +331,7 @@ def test_an_interrupted_save_leaves_the_old_model(fails_at, fitted, tmp_path, mo
         real(path, write)
 
     with monkeypatch.context() as patch:
-        patch.setattr(persistence, "replace_file", replace_file)
+        patch.setattr(_saved_files, "replace_file", replace_file)
         with pytest.raises(OSError, match="disk full"):
             other.save(tmp_path)
     assert (load_model(tmp_path).predict_proba(X) == model.predict_proba(X)).all()

@@ -7,13 +7,14 @@ import os
 import shutil
 import time
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gbmix_sklearn import NonFiniteLossError, group_report, load_model
+from gbmix_sklearn import GBMixError, NonFiniteLossError, group_report, load_model
 from gbmix_sklearn.estimators import METHODS
 from gbmix_sklearn.groups import make_cells
 
@@ -40,23 +41,35 @@ class Store:
         return self.folder / "checkpoints" / key
 
     def read(self, key: str) -> dict[str, Any] | None:
-        """The record of a finished cell."""
-        file = self.file(key)
-        return json.loads(file.read_text()) if file.exists() else None
+        """The record of a finished cell; one that cannot be read counts as none."""
+        try:
+            return json.loads(self.file(key).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def write(self, key: str, record: dict[str, Any]) -> None:
         """Write a record in one step: it is whole, or not there."""
         _records.write(self.file(key), record)
 
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """Have a cell to oneself, since several runs may share the folder."""
+        return _records.alone(self.folder / "locks" / key)
+
+    def clear(self, key: str) -> None:
+        """Remove the model of a cell."""
+        with self.alone(key):
+            shutil.rmtree(self.model(key), ignore_errors=True)
+
 
 def fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
     """Fit a cell on the training part and judge it by the validation part, unless that is done."""
     key = cell.key(source.identity)
-    record = store.read(key)
-    if record is None:
-        record = _fit(cell, source, store, threads)
-        store.write(key, record)
-        shutil.rmtree(store.checkpoints(key), ignore_errors=True)
+    with store.alone(key):
+        record = store.read(key)
+        if record is None:
+            record = _fit(cell, source, store, threads)
+            store.write(key, record)
+            shutil.rmtree(store.checkpoints(key), ignore_errors=True)
     return record
 
 
@@ -106,15 +119,24 @@ def _fit(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, An
 def score(cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
     """Score the model of a chosen cell on the test part, unless that is done."""
     key = cell.key(source.identity)
+    with store.alone(key):
+        return _scored(key, cell, source, store, threads)
+
+
+def _scored(key: str, cell: Cell, source: Source, store: Store, threads: int) -> dict[str, Any]:
     record = store.read(key)
     assert record is not None
     if "test" in record:
         return record
-    if not store.model(key).exists():  # cleared away when another setting was chosen
+    torch.set_num_threads(threads)
+    try:
+        model = load_model(store.model(key))
+    except (FileNotFoundError, GBMixError):
+        # cleared away when another setting was chosen, or not whole: whoever saved it was killed
+        shutil.rmtree(store.model(key), ignore_errors=True)
         again = _fit(cell, source, store, threads)
         assert "diverged" not in again
-    torch.set_num_threads(threads)
-    model = load_model(store.model(key))
+        model = load_model(store.model(key))
     X, y, groups = part(source, "test", cell.backbone, cell.embedding)
     shares = make_cells(*labels(source, "train")).table
     report = group_report(y, model.predict(X), groups=groups, cell_weights=shares)

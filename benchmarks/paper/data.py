@@ -20,6 +20,7 @@ from gbmix_sklearn import (
     load_utkface,
     load_waterbirds,
 )
+from gbmix_sklearn._files import replace_file
 from gbmix_sklearn.datasets import _celeba, _fairface, _utkface, _waterbirds
 from gbmix_sklearn.groups import make_cells
 
@@ -123,10 +124,8 @@ def prepare(dataset: str, root: Path, cache: Path, max_per_cell: int | None = No
     identity = _identity(images, y, groups, split)
     file = cache / "labels" / f"{dataset.replace(' ', '-').replace(':', '-')}-{identity}.npz"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{os.getpid()}-{file.name}")
-        np.savez(temporary, images=images, y=y, groups=groups, split=split)
-        os.replace(temporary, file)
+        content = {"images": images, "y": y, "groups": groups, "split": split}
+        replace_file(file, lambda stream: np.savez(stream, **content))
     return Source(dataset, identity, file, cache)
 
 

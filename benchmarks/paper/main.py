@@ -143,16 +143,17 @@ def _write(
     out: Path,
 ) -> None:
     """Write results, tables and figures, and print the tables."""
-    merged = results.merge(results.read(path), outcomes)
-    _records.write(path, merged)
+    with _records.alone(out / "locks" / path.name):  # another run may be merging its own
+        merged = results.merge(results.read(path), outcomes)
+        _records.write(path, merged)
     for config in configs:
         text = report.markdown(merged, config, size)
         if not text:
             _say(f"{config['title']}: not all there yet")
             continue
         stem = out / f"{config['name']}-{size['name']}"
-        stem.with_suffix(".md").write_text(text + "\n")
-        stem.with_suffix(".tex").write_text(report.latex(merged, config, size) + "\n")
+        _records.write_text(stem.with_suffix(".md"), text + "\n")
+        _records.write_text(stem.with_suffix(".tex"), report.latex(merged, config, size) + "\n")
         draw(merged, config, size, stem.with_suffix(".png"))
         print(f"{text}\n")
     _say(f"results: {path}; tables and figures: {out}")

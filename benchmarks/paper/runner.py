@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -10,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from shutil import rmtree
 from typing import Any
 
 from joblib.externals.loky import get_reusable_executor
 
+from .._lifeline import end_with
 from .cells import Store, fit, n_threads, score
 from .choice import choose
 from .config import Cell, Contest
@@ -149,7 +150,7 @@ def run(
         tested = [r for r in outcome.records if r["setting"] == outcome.chosen]
         if all("test" in r for r in tested) and not keep_models:
             for r in outcome.records:
-                rmtree(store.model(r["key"]), ignore_errors=True)
+                store.clear(r["key"])
 
     for outcome in outcomes:
         request(outcome, outcome.contest.cells)
@@ -186,7 +187,9 @@ def _pool(jobs: int) -> Iterator[Callable[..., Future]]:
     if jobs == 1:
         yield _at_once
         return
-    executor = get_reusable_executor(max_workers=jobs, timeout=None)
+    executor = get_reusable_executor(
+        max_workers=jobs, timeout=None, initializer=end_with, initargs=(os.getpid(),)
+    )
     try:
         yield executor.submit
     except BaseException:

@@ -17,14 +17,14 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Protocol
 from uuid import uuid4
 from zlib import crc32
 
 import numpy as np
 
-from .._files import TEMPORARY, replace_file
+from .._files import open_plain, read_plain, replace_file
 from ._images import DIGEST_SIZE
 
 __all__ = ["Cache", "CacheWriter", "EmbeddingCache", "open_cache"]
@@ -139,7 +139,7 @@ class EmbeddingCache:
             checksums = self._shards[name][1]
             start = self._start(len(checksums))
             try:
-                with open(self.folder / name, "rb") as file:
+                with open_plain(self.folder / name) as file:
                     for row, key in sorted(rows):
                         file.seek(start + row * self._row_bytes)
                         data = file.read(self._row_bytes)
@@ -148,7 +148,9 @@ class EmbeddingCache:
                         found[key] = np.frombuffer(data, dtype="<f4")
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                self._pass_over(name, error)
+            except ValueError as error:
                 self._repair(name, str(error))
         return found
 
@@ -195,7 +197,7 @@ class EmbeddingCache:
 
     def _register(self, name: str) -> None:
         try:
-            with open(self.folder / name, "rb") as file:
+            with open_plain(self.folder / name) as file:
                 magic, n, n_features = _HEADER.unpack(file.read(_HEADER.size))
                 size = _HEADER.size + n * (DIGEST_SIZE + 4 + self._row_bytes)
                 if magic != _MAGIC or n_features != self.n_features:
@@ -206,7 +208,10 @@ class EmbeddingCache:
                 checksums = np.frombuffer(file.read(4 * n), dtype="<u4")
         except FileNotFoundError:
             return  # merged by another process
-        except (OSError, ValueError, struct.error) as error:
+        except OSError as error:
+            self._pass_over(name, error)
+            return
+        except (ValueError, struct.error) as error:
             self._discard(name, str(error))
             return
         starts = range(0, len(keys), DIGEST_SIZE)
@@ -232,7 +237,7 @@ class EmbeddingCache:
     def _whole(self, name: str) -> dict[bytes, np.ndarray]:
         """Read all of a shard, bar what is damaged."""
         keys, checksums = self._shards[name]
-        data = (self.folder / name).read_bytes()
+        data = read_plain(self.folder / name)
         found = {}
         for row, key in enumerate(keys):
             place = self._start(len(keys)) + row * self._row_bytes
@@ -248,12 +253,23 @@ class EmbeddingCache:
                 return
             try:
                 whole = self._whole(name)
-            except OSError:
-                whole = {}
+            except OSError as error:
+                self._pass_over(name, error)
+                return
             del self._shards[name]  # who looks for its keys waits for the end of this
-            if whole:
-                self._append(list(whole), np.stack(list(whole.values())))
+            if whole and not self._append(list(whole), np.stack(list(whole.values()))):
+                self._forget({name})  # it stays until what is whole in it has another place
+                return
             self._discard(name, reason)
+
+    def _pass_over(self, name: str, error: OSError) -> None:
+        """Do without a shard that cannot be read now, which says nothing of what is in it."""
+        with self._lock:
+            self._forget({name})
+        warnings.warn(
+            f"the file {self.folder / name} cannot be read: {error}; what it has is embedded anew",
+            stacklevel=2,
+        )
 
     def _discard(self, name: str, reason: str) -> None:
         path = self.folder / name
@@ -288,10 +304,6 @@ class EmbeddingCache:
                 self._forget(names)
                 for name in names:
                     _remove(self.folder / name)
-            for path in self.folder.glob(f"*{TEMPORARY}"):  # of processes that were killed
-                with suppress(OSError):
-                    if path.stat().st_mtime < time() - 86400:
-                        path.unlink()
 
 
 class CacheWriter:

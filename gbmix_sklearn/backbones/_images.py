@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -17,6 +18,7 @@ import torch
 from joblib import cpu_count
 from PIL import Image
 
+from .._files import read_plain
 from ._forms import FORMS, as_items, is_image
 from ._parallel import ordered_map
 from ._rgb import check_pixels, from_pixels, pixels_of_tensor, to_rgb
@@ -24,6 +26,15 @@ from ._rgb import check_pixels, from_pixels, pixels_of_tensor, to_rgb
 __all__ = ["DIGEST_SIZE", "Images", "Picture"]
 
 DIGEST_SIZE = 16
+
+#: what Pillow may take a file for, whatever its name: pictures; others are programs for other
+#: programs (EPS starts Ghostscript), or parts of Pillow that hardly anybody looks after
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+#: bytes of a file, pixels of an image, and of one of its sides: some hundred bytes of PNG may claim
+#: to be gigabytes of pixels
+_MOST_BYTES = 1 << 30
+_MOST_PIXELS = 110_000_000
+_LONGEST = 65_535
 
 
 class Images:
@@ -131,7 +142,7 @@ class Images:
         path = Path(item) if self._root is None else self._root / item
         name = f"row {row}: cannot read the image {path}"
         try:
-            data = path.read_bytes()
+            data = read_plain(path, _MOST_BYTES)
         except FileNotFoundError as error:
             start = "" if path.is_absolute() else f" in {Path.cwd()}; image_root= sets another root"
             raise FileNotFoundError(f"row {row}: there is no image file {path}{start}") from error
@@ -230,8 +241,10 @@ class Picture:
         with _naming(self.name):
             if isinstance(self.data, np.ndarray):
                 return to_rgb(from_pixels(self.data))
-            with Image.open(BytesIO(self.data)) as image:
-                return to_rgb(image)
+            with Image.open(BytesIO(self.data), formats=_known_formats()) as image:
+                _check_size(image)
+                image.load()  # what stays when the file is closed
+                return to_rgb(image, own=True)
 
     def digest(self) -> bytes:
         """Name the content: a hash of the encoded file, or of pixels and shape."""
@@ -240,6 +253,24 @@ class Picture:
         content = hashlib.sha256(repr(self.data.shape).encode())
         content.update(np.ascontiguousarray(self.data).data)
         return content.digest()[:DIGEST_SIZE]
+
+
+@cache
+def _known_formats() -> list[str]:
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _check_size(image: Image.Image) -> None:
+    """Refuse an image by the size that it claims, before it is decoded."""
+    width, height = image.size
+    # numbers of 16 and 32 bits go through several steps to 8
+    most = _MOST_PIXELS // 4 if image.mode[0] in "IF" else _MOST_PIXELS
+    if width * height > most or max(width, height) > _LONGEST:
+        raise ValueError(
+            f"it has {width:,} x {height:,} pixels, and more than {most:,}, or {_LONGEST:,} in a "
+            "row, are not decoded: make it smaller"
+        )
 
 
 @contextmanager

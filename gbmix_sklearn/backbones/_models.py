@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from .._device import resolve_device, resolve_precision
+from .._random_state import borrowed_random_state
 from ._efficientnet_lite import find_lite_weights, is_lite, rename_lite_keys
 from ._memory import measure_image_bytes
 from ._preprocess import Preprocess
@@ -306,8 +307,7 @@ def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = T
     """
     _check_name(backbone)
     # weights of its own seed: unpickled or in another process the model must be the same
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with borrowed_random_state(0):
         model = timm.create_model(backbone)
     if pretrained is False:
         return model

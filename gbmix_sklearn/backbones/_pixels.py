@@ -1,8 +1,9 @@
 """Images decoded once, in memory where they fit, else in a file that is mapped into memory.
 
-A file holds the pixels of all images one after another, an index (sizes, and what is wrong with
-broken images) and a footer with the index's checksum. It is written whole, under another name
-first, and never changed after; so processes that share a folder need no locks.
+A file holds the pixels of all images one after another, an index (sizes, checksums, and what is
+wrong with broken images) and a footer with the index's checksum. All of them are checked when it is
+opened. It is written whole, under another name first, and never changed after; so processes that
+share a folder need no locks.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import tempfile
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing
 from itertools import chain
 from math import prod
 from pathlib import Path
-from time import time
 from typing import IO, Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 import torch
 from joblib import cpu_count
 
-from .._files import TEMPORARY, replace_file
+from .._files import disk_named, open_plain, replace_file
 from ._images import DIGEST_SIZE, Images, Picture
 from ._memory import available_memory
 from ._parallel import ordered_map
@@ -38,7 +39,7 @@ Result = TypeVar("Result")
 
 _CHUNK = 8  # images that a thread decodes in one go
 _FOOTER = struct.Struct("<8sQ32s")  # magic, length of the index, its checksum
-_MAGIC = b"gbmixP01"
+_MAGIC = b"gbmixP02"
 _SUFFIX = ".pixels"
 _UNREADABLE = bytes(DIGEST_SIZE)  # instead of a digest, for files that are missing
 _READING = (FileNotFoundError, TypeError, ValueError)  # what a broken image raises
@@ -181,10 +182,13 @@ def decode(
     (array([0]), [1])
     """
     decoding = _Decoding(images, prepare, shape, on_error, update)
+    if folder is not None:
+        store = _in_a_folder(decoding, folder, recipe)
+        if store is not None:
+            return store
+        decoding = _Decoding(images, prepare, shape, on_error, update)
     with closing(iter(decoding)) as decoded:  # closed, its threads end at once
-        if folder is None:
-            return _without_a_folder(decoding, decoded)
-        return _in_a_folder(decoding, decoded, folder, recipe)
+        return _without_a_folder(decoding, decoded)
 
 
 class _Decoding:
@@ -291,30 +295,39 @@ def _in_a_temporary_file(decoding: _Decoding, decoded: Iterable[np.ndarray]) -> 
     with _room(folder, decoding), tempfile.TemporaryFile(dir=folder) as file:
         _write(file, decoding, decoded)
         file.flush()
-        return _map(file, decoding.images)
+        return _map(file, decoding.images, whole=True)
 
 
-def _in_a_folder(
-    decoding: _Decoding, decoded: Iterator[np.ndarray], folder: Path, recipe: str
-) -> PixelStore:
+def _in_a_folder(decoding: _Decoding, folder: Path, recipe: str) -> PixelStore | None:
+    """Find the pixels in a folder, or put them there; None where that cannot be."""
     path = folder / f"{decoding.key(recipe)}{_SUFFIX}"
     store = _find(path, decoding.images)
     if store is not None and (decoding.skips or not store.broken):
         decoding.update(len(decoding.images))
         return store
-    folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    with _room(folder, decoding):
-        replace_file(path, lambda file: _write(file, decoding, decoded))
-    with open(path, "rb") as file:
-        return _map(file, decoding.images)
+    try:
+        with disk_named(path):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _room(folder, decoding), closing(iter(decoding)) as decoded:
+            replace_file(path, lambda file: _write(file, decoding, decoded))
+        with open_plain(path) as file:
+            return _map(file, decoding.images, whole=True)
+    except OSError as error:
+        if error.errno is None:  # of an image, and not of the disk
+            raise
+        warnings.warn(
+            f"the decoded images cannot be kept in {folder}, and are decoded for this fit alone: "
+            f"{error}",
+            stacklevel=4,
+        )
+        return None
 
 
 def _find(path: Path, images: Images) -> PixelStore | None:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             return _map(file, images)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         warnings.warn(
@@ -323,31 +336,28 @@ def _find(path: Path, images: Images) -> PixelStore | None:
         return None
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what processes left behind that were killed."""
-    for path in folder.glob(f"*{_SUFFIX}*{TEMPORARY}"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time() - 86400:
-                path.unlink()
-
-
 def _write(file: IO[bytes], decoding: _Decoding, decoded: Iterable[np.ndarray]) -> None:
     # written rather than mapped: a full disk is then an error, and not a crash
-    sizes = []
+    sizes, checksums = [], []
     for pixels in decoded:
-        file.write(np.ascontiguousarray(pixels).data)
+        content = np.ascontiguousarray(pixels).data
+        file.write(content)
         sizes.append(pixels.shape[:2])
+        checksums.append(crc32(content))
     reasons = {
         row: message.removeprefix(_name(decoding.images, row))
         for row, message in decoding.broken.items()
     }
-    index = json.dumps({"sizes": sizes, "broken": reasons}).encode()
+    index = json.dumps({"sizes": sizes, "checksums": checksums, "broken": reasons}).encode()
     file.write(index)
     file.write(_FOOTER.pack(_MAGIC, len(index), hashlib.sha256(index).digest()))
 
 
-def _map(file: IO[bytes], images: Images) -> PixelStore:
-    """Map what `_write` wrote; the map outlives the open file."""
+def _map(file: IO[bytes], images: Images, *, whole: bool = False) -> PixelStore:
+    """Map what `_write` wrote; the map outlives the open file.
+
+    Where it is not known to be whole, since this process has just written it, it is read once.
+    """
     index_end = max(0, file.seek(0, os.SEEK_END) - _FOOTER.size)
     file.seek(index_end)
     footer = file.read(_FOOTER.size)
@@ -363,6 +373,8 @@ def _map(file: IO[bytes], images: Images) -> PixelStore:
     ends = np.cumsum(sizes.prod(axis=1) * 3)
     if ends[-1] != pixels_end:
         raise ValueError("it has fewer or more pixels than its index says")
+    if not whole:
+        _check(file, ends, about["checksums"])
     broken = {int(row): _message(images, int(row), about["broken"][row]) for row in about["broken"]}
     rows = np.setdiff1d(np.arange(len(images)), list(broken))
     # plain arrays over the map: numpy's class for maps makes every view slow
@@ -371,6 +383,15 @@ def _map(file: IO[bytes], images: Images) -> PixelStore:
         return PixelStore(flat.reshape(-1, *sizes[0], 3), rows, broken)
     parts = zip(np.split(flat, ends[:-1]), sizes, strict=True)
     return PixelStore([part.reshape(*size, 3) for part, size in parts], rows, broken)
+
+
+def _check(file: IO[bytes], ends: np.ndarray, checksums: list[int]) -> None:
+    """Compare the pixels of each image with its checksum."""
+    starts = [0, *ends[:-1].tolist()]
+    file.seek(0)
+    for position, (start, end, checksum) in enumerate(zip(starts, ends, checksums, strict=True)):
+        if crc32(file.read(int(end) - start)) != checksum:
+            raise ValueError(f"its image {position} is damaged")
 
 
 def _name(images: Images, row: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from torch import nn
 from ._images import Images, Picture
 
 __all__ = ["Preprocess"]
+
+#: pixels that an image may have on the way to the square that is cut out of it
+_MOST_ENLARGED = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,19 @@ class Preprocess:
         """Decode, resize and crop one image to uint8 pixels, (height, width, 3)."""
         if isinstance(picture.data, np.ndarray) and self._keeps(picture.data):
             return _pixels(picture.data[np.newaxis])[0]
-        return torch.as_tensor(np.asarray(self.resize(picture.rgb()))).permute(1, 2, 0)
+        image = picture.rgb()
+        short, long = sorted(image.size)
+        if long / short * self._square > _MOST_ENLARGED:
+            raise ValueError(
+                f"{picture.name}: of {image.width:,} x {image.height:,} pixels it is too long and "
+                f"thin to be enlarged to {min(self.size)} pixels; replace it or leave its row out"
+            )
+        return torch.as_tensor(np.asarray(self.resize(image))).permute(1, 2, 0)
+
+    @cached_property
+    def _square(self) -> float:
+        """Pixels of a square image before its margin is cut off."""
+        return (max(self.size) / json.loads(self.recipe)["crop_pct"]) ** 2
 
     def passes(self, images: Images) -> bool:
         """Tell whether the images are one array whose pixels stay as they are."""

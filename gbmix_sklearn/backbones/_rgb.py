@@ -8,8 +8,11 @@ from PIL import Image, ImageOps
 
 __all__ = ["pixels_of_tensor", "check_pixels", "from_pixels", "to_rgb"]
 
+#: the tag of EXIF that says how a camera was held
+_ORIENTATION = 0x0112
 
-def to_rgb(image: Image.Image) -> Image.Image:
+
+def to_rgb(image: Image.Image, *, own: bool = False) -> Image.Image:
     """Turn a PIL image of any mode upright and into 8-bit RGB.
 
     Transparency is dropped, as ``image.convert("RGB")`` does. 16-bit grey keeps its upper 8 bits,
@@ -19,11 +22,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     ----------
     image : PIL.Image.Image
         The image, left as it is.
+    own : bool, default=False
+        Whether nobody else has it, so that it is returned itself where nothing is to be done: a
+        copy of a large photograph takes as much memory as itself.
 
     Returns
     -------
     PIL.Image.Image
-        A new image of mode RGB.
+        An image of mode RGB.
 
     Raises
     ------
@@ -36,7 +42,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     >>> to_rgb(Image.new("I;16", (1, 1), 0x80FF)).getpixel((0, 0))
     (128, 128, 128)
     """
-    image = ImageOps.exif_transpose(image)
+    given = None if own else image
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # without one, it would be copied for nothing
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("a float image (mode F) has no fixed range; convert it to 8 bits first")
     if image.mode.startswith("I"):  # I;16 and its byte orders; 16-bit PNG of older Pillow is "I"
@@ -46,7 +54,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the way that Pillow asks for, else it warns
-    return image.convert("RGB")
+    return image if image.mode == "RGB" and image is not given else image.convert("RGB")
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:

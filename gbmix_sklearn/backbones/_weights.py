@@ -14,8 +14,11 @@ import timm
 import torch
 from torch import nn
 
+from .._files import open_plain
+from .._tensors import load_plain
 from ..exceptions import WeightsNotFoundError
 from ._efficientnet_lite import LITE_PACKAGES
+from ._memory import available_memory
 
 __all__ = ["check_hub", "load_weights", "read_weights", "weights_not_found"]
 
@@ -82,11 +85,17 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
 
 
 def _read(path: Path) -> Any:
+    size, free = path.stat().st_size, available_memory()
+    if size > free:
+        raise ValueError(
+            f"it has {size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
+        )
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(path, device="cpu")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with open_plain(path) as file:
+        return load_plain(file)
 
 
 def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:

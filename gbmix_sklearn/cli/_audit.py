@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .._files import replace_file
+from .._visible import visible_json
 from ._columns import check_columns, match_columns, split_names
 from ._console import tell, tell_error
+from ._formulas import defused
 from ._options import AsJson, Groups, Target
 from ._show import show_audit, show_comparison, worst_row
-from ._tables import Table, check_complete, check_table_name, write_table
+from ._tables import Table, check_complete, check_table_name, is_parquet, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +201,8 @@ def _write(name: str, found: GroupAudit, comparison: AuditComparison | None) -> 
     elif suffix == ".json":
         replace_file(Path(name), lambda file: file.write(_as_json(found, comparison).encode()))
     else:
-        write_table(name, found.to_frame().reset_index())
+        cells = found.to_frame().reset_index()
+        write_table(name, cells if is_parquet(name) else defused(cells))
 
 
 def _as_json(found: GroupAudit, comparison: AuditComparison | None) -> str:
@@ -207,4 +210,4 @@ def _as_json(found: GroupAudit, comparison: AuditComparison | None) -> str:
         return found.to_json()
     content = json.loads(found.to_json())
     content["comparison"] = json.loads(comparison.to_json())
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return visible_json(json.dumps(content, indent=2, ensure_ascii=False))

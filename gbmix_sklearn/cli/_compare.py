@@ -174,7 +174,7 @@ def _save(
     """Save the best method: one of this package as gbmix fit does, another one as a Pipeline."""
     from ..estimators import METHODS
     from ._features import Features
-    from ._models import PIPELINE, Model, write_folder
+    from ._models import PIPELINE, Model, write_pipeline
 
     best = found.best_
     tell(f"fitting {best} on all {len(samples):,} rows")
@@ -193,7 +193,7 @@ def _save(
     import joblib
 
     fitted = found.fit_best(samples.X, samples.y, samples.groups, keep_together=samples.units)
-    write_folder(folder, lambda new: joblib.dump(fitted, new / PIPELINE))
+    write_pipeline(folder, lambda file: joblib.dump(fitted, file))
     tell(
         f"saved {best} as {folder / PIPELINE}: joblib.load reads it in Python, as code that is "
         "run, so load no such file of others. gbmix predict is for methods of this package alone"

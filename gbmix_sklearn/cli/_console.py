@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from .._visible import visible_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,7 +28,7 @@ def tell(text: str, head: str = "", style: str = "") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    line = Text.assemble((head, style), text)
+    line = Text.assemble((head, style), visible_lines(text))
     Console(stderr=True, highlight=False, soft_wrap=True).print(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from .._files import replace_file
 from ._console import tell, tell_warning
+from ._formulas import warn_of_formulas
 from ._images import read_images
 from ._options import CacheDir, Device, ImageColumn, OnError, Quiet, Root
 from ._tables import check_table_name, write_table
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["embed"]
+
+#: what would be a path, or part of one, in the name of a member of an archive
+_PATH = re.compile(r"[/\\:\x00-\x1f]|^\.+")
 
 
 def embed(
@@ -91,6 +96,7 @@ def embed(
     if Path(output.lower()).suffix == ".npz":
         _write_npz(output, frame, embeddings)
     else:
+        warn_of_formulas(output, frame)
         write_table(output, _with_embeddings(frame, embeddings))
     n_rows, n_features = embeddings.shape
     tell(f"wrote {n_rows:,} rows of {n_features:,} features to {output}")
@@ -113,10 +119,12 @@ def _write_npz(output: str, frame: pd.DataFrame, embeddings: np.ndarray) -> None
         raise ValueError(
             "the table has a column 'embeddings' already; rename it, or write .parquet"
         )
-    arrays = {
-        "embeddings": embeddings,
-        **{str(name): _array(frame[name]) for name in frame.columns},
-    }
+    arrays = {"embeddings": embeddings}
+    for name in frame.columns:
+        member = _PATH.sub("_", str(name))  # the archive may be unpacked
+        if member in arrays:
+            raise ValueError(f"the table has two columns {member!r} in an .npz; rename one")
+        arrays[member] = _array(frame[name])
     replace_file(Path(output), lambda file: _save_arrays(file, arrays))
 
 

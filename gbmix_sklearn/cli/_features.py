@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -180,10 +181,35 @@ class Features:
 
     @classmethod
     def from_json(cls, saved: list[dict[str, Any]]) -> Features:
-        """Restore what was learnt."""
-        return cls(
-            [(TextColumn if "values" in column else NumberColumn)(**column) for column in saved]
-        )
+        """Restore what was learnt.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError, AttributeError
+            If it was not written by :meth:`to_json`.
+        """
+        if not isinstance(saved, list) or not saved:
+            raise ValueError("it names no columns of features")
+        return cls([_restored(column) for column in saved])
+
+
+def _restored(saved: dict[str, Any]) -> NumberColumn | TextColumn:
+    name, has_missing = saved["name"], saved["has_missing"]
+    if not isinstance(name, str) or not isinstance(has_missing, bool):
+        raise ValueError("a column has no name")
+    if "values" in saved:
+        values = saved["values"]
+        of_text = isinstance(values, list) and all(isinstance(value, str) for value in values)
+        if not of_text or len(set(values)) < len(values):
+            raise ValueError(f"the categories of column {name!r} are no different texts")
+        return TextColumn(name, values, has_missing)
+    mean, scale = saved["mean"], saved["scale"]
+    for number in (mean, scale):
+        if type(number) not in (int, float) or not math.isfinite(number):
+            raise ValueError(f"mean and scale of column {name!r} are no numbers")
+    if not scale > 0:
+        raise ValueError(f"the scale of column {name!r} is not above 0")
+    return NumberColumn(name, float(mean), float(scale), has_missing)
 
 
 def _holds_numbers(column: pd.Series, where: str) -> bool:
@@ -197,11 +223,27 @@ def _holds_numbers(column: pd.Series, where: str) -> bool:
     return is_numeric_dtype(column) or is_bool_dtype(column)
 
 
-def _numbers(column: pd.Series, where: str) -> np.ndarray:
+def _to_numbers(column: pd.Series) -> pd.Series:
+    """Numbers; NaN where there is none, and infinity where none of 64 bits is so large."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # whole numbers of hundreds of digits
+        return column.map(_as_float)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _numbers(column: pd.Series, where: str) -> np.ndarray:
+    values = _to_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = (np.isnan(values) & column.notna().to_numpy()) | np.isinf(values)
     if wrong.any():
         row = int(wrong.argmax())
@@ -214,10 +256,16 @@ def _numbers(column: pd.Series, where: str) -> np.ndarray:
 
 def _check_no_numbers(column: pd.Series, where: str) -> None:
     """Refuse numbers among which a few texts make all of them text."""
-    import pandas as pd
-
     present = column.notna().to_numpy()
-    is_text = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy() & present
+    numbers = _to_numbers(column.astype(object))
+    is_text = numbers.isna().to_numpy() & present
+    large = (numbers.abs() >= 2**63).to_numpy()
+    if large.any() and not is_text.any():
+        row = int(large.argmax())
+        raise ValueError(
+            f"{where}: column {column.name!r} holds whole numbers beyond 64 bits, such as "
+            f"{str(column.iloc[row])[:30]} in row {row} ({COUNTED}); leave it out (--exclude)"
+        )
     if is_text.sum() < _MOSTLY * present.sum() and is_text.any():
         row = int(is_text.argmax())
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._visible import visible_json
 from ._console import tell
 from ._options import (
     AsJson,
@@ -217,4 +218,4 @@ def _as_json(
         "best_epoch": int(classifier.best_epoch_),
         "validation": None if audit is None else json.loads(audit.to_json()),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return visible_json(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,25 +1,42 @@
-"""Models as folders: a classifier and what its data looked like, without anything executable."""
+"""Models as folders: a classifier and what its data looked like, without anything executable.
+
+The description of the data is part of ``model.json``, so that both are replaced in one step;
+``data.json`` has it once more, for other programs.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .._files import TEMPORARY, umask
+from .._files import read_plain, replace_file
+from ..exceptions import GBMixError
 from ._features import Features
 
-__all__ = ["PIPELINE", "Model", "check_model_folder", "write_folder"]
+__all__ = ["PIPELINE", "Model", "check_model_folder", "write_pipeline"]
 
 _FORMAT = 1
 #: beside the files that the classifier saves
 _DATA = "data.json"
 #: a Pipeline of scikit-learn's, which is code and not read by any command
 PIPELINE = "model.joblib"
+#: bytes of the description, which has the categories of all columns
+_MOST = 64 << 20
+#: what wrong types and values in a description lead to
+_WRONG = (
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,15 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Save to a folder: all of it or nothing; an older model there is replaced."""
-        write_folder(folder, self._write)
+        from ..persistence import write_classifier
 
-    def _write(self, folder: Path) -> None:
-        self.classifier.save(folder)
-        (folder / _DATA).write_text(json.dumps(self._description(), indent=1), encoding="utf-8")
+        description = self._description()
+        write_classifier(self.classifier, folder, description, beside=(_DATA, PIPELINE))
+        sealed = description | {"sha256": _checksum(description)}
+        text = json.dumps(sealed, indent=1).encode()
+        replace_file(folder / _DATA, lambda file: file.write(text))
+        with suppress(FileNotFoundError):  # what this replaces
+            (folder / PIPELINE).unlink()
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -76,28 +97,59 @@ class Model:
         """
         if not (folder / "model.json").exists():
             raise FileNotFoundError(f"{folder} holds no model of gbmix fit")
-        if not (folder / _DATA).exists():
+        from ..persistence import read_classifier
+
+        classifier, description = read_classifier(folder, device)
+        if description is None:
             raise ValueError(
                 f"the model in {folder} was saved by Python code and does not say what its columns "
                 "are: use it there, with gbmix_sklearn.load_model"
             )
         try:
-            saved = json.loads((folder / _DATA).read_bytes())
-            if saved["format"] != _FORMAT:
-                raise ValueError(f"format {saved['format']}, and this version reads {_FORMAT}")
-            features = saved["features"]
-            options = {
-                "target": saved["target"],
-                "groups": saved["groups"],
-                "images": saved["images"],
-                "features": None if features is None else Features.from_json(features),
-            }
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / _DATA} cannot be used: {error}") from error
+            _check_copy(folder / _DATA)
+            options = _options(description)
+        except _WRONG as error:
+            raise GBMixError(f"{folder / _DATA} cannot be used: {error}") from error
+        return cls(classifier, **options)
 
-        from ..persistence import load_model
 
-        return cls(load_model(folder, device=device), **options)
+def _checksum(description: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, indent=1).encode()).hexdigest()
+
+
+def _check_copy(path: Path) -> None:
+    """Refuse a description that somebody has changed, since another one counts.
+
+    One that is whole but of another model was left by a save that was killed.
+    """
+    try:
+        copy = json.loads(read_plain(path, _MOST))
+    except FileNotFoundError:
+        return
+    digest = copy.pop("sha256", None)
+    if copy["format"] != _FORMAT:
+        raise ValueError(f"format {copy['format']!r}, and this version reads {_FORMAT}")
+    if digest != _checksum(copy):
+        raise ValueError("it was altered after it was saved")
+
+
+def _options(description: dict[str, Any]) -> dict[str, Any]:
+    """Read a description, of which every type is checked."""
+    if description["format"] != _FORMAT:
+        raise ValueError(f"format {description['format']!r}, and this version reads {_FORMAT}")
+    target, groups, images = (description[name] for name in ("target", "groups", "images"))
+    features = description["features"]
+    names = [target, *groups, *([] if images is None else [images])]
+    if not isinstance(groups, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("names of columns must be text")
+    if (images is None) == (features is None):
+        raise ValueError("a model predicts either from features or from images")
+    return {
+        "target": target,
+        "groups": groups,
+        "images": images,
+        "features": None if features is None else Features.from_json(features),
+    }
 
 
 def check_model_folder(folder: Path, overwrite: bool) -> None:
@@ -108,36 +160,23 @@ def check_model_folder(folder: Path, overwrite: bool) -> None:
     FileExistsError
         If something is there that is not to be replaced.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if any((folder / name).exists() for name in ("model.json", PIPELINE)):
+        if not overwrite:
+            raise FileExistsError(f"{folder} holds a model already; --overwrite replaces it")
         return
-    if not any((folder / name).exists() for name in ("model.json", PIPELINE)):
+    if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} exists and is no model; name another folder")
-    if not overwrite:
-        raise FileExistsError(f"{folder} holds a model already; --overwrite replaces it")
+    from .._saved_files import is_of_a_save
+
+    if folder.is_dir() and not all(is_of_a_save(path.name) for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is no model; name another folder")
 
 
-def write_folder(folder: Path, write: Callable[[Path], Any]) -> None:
-    """Write a folder: all of it or nothing; an older one of that name is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=TEMPORARY))
-    try:
-        write(new)
-        new.chmod(0o777 & ~umask())
-        _replace(folder, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+def write_pipeline(folder: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Write a Pipeline in the place of any model that is there."""
+    from .._saved_files import remove_model
 
-
-def _replace(folder: Path, new: Path) -> None:
-    """Give a new folder the name of an old one, which is put back if that fails."""
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = new.with_name(f"{new.name}-old")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    replace_file(folder / PIPELINE, write)
+    remove_model(folder)
+    with suppress(FileNotFoundError):
+        (folder / _DATA).unlink()

@@ -10,6 +10,7 @@ import typer
 
 from ._columns import check_columns
 from ._console import tell
+from ._formulas import warn_of_formulas
 from ._images import image_paths, list_images
 from ._options import Device, ImageColumn, Root
 from ._tables import STDIO, Table, check_table_name, is_parquet, write_table
@@ -78,7 +79,9 @@ def predict(
     taken = [name for name in added if name in rows.columns]
     if taken:
         raise ValueError(f"{data} has a column {taken[0]!r} already; --column names another")
-    write_table(output, rows.assign(**added))
+    rows = rows.assign(**added)
+    warn_of_formulas(output, rows)
+    write_table(output, rows)
     if output != STDIO:
         tell(f"wrote {len(rows):,} rows to {output}")
 

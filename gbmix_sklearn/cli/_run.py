@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ..exceptions import GBMixError
 from ._console import tell_error, tell_warning
 
 __all__ = ["command"]
@@ -18,7 +19,15 @@ __all__ = ["command"]
 WRONG_INPUT, BUG, INTERRUPTED = 2, 3, 130
 
 #: what wrong input or a machine that lacks something raises; anything else is a bug
-_EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
+_EXPECTED = (
+    GBMixError,
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    MemoryError,
+    RuntimeError,
+)
 
 _Debug = Annotated[
     bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._visible import visible
 from ._console import stdout
 
 if TYPE_CHECKING:
@@ -109,7 +110,5 @@ def _table(*texts: str, numbers: list[str]) -> Table:
 def _plain(value: object) -> Text:
     """Text that is shown as it is, whatever brackets or control characters it has."""
     from rich.text import Text
-
-    from ..report._text import visible
 
     return Text(visible(str(value)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .._files import replace_file
+from .._files import read_plain, replace_file
 from ..training import fingerprint
 
 __all__ = ["Part", "PartFile", "key_of"]
@@ -62,18 +63,25 @@ class PartFile:
         return cls(Path(folder) / f"{readable}-{fold + 1}-{key[:24]}.json")
 
     def load(self, n_samples: int) -> Part | None:
-        """Load a result; None where there is none, or not the whole of one."""
+        """Load a result; None where there is none, or not all of it as it was written."""
         try:
-            part = Part(**json.loads(self.path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            saved = json.loads(read_plain(self.path))
+            part = Part(**saved["part"])
+            if saved["sha256"] != _digest(part):
+                return None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         return part if len(part.codes) == n_samples else None
 
     def save(self, part: Part) -> None:
         """Save a result; one that failed is tried again the next time."""
         if not part.error:
-            content = json.dumps(asdict(part)).encode()
+            content = json.dumps({"sha256": _digest(part), "part": asdict(part)}).encode()
             replace_file(self.path, lambda file: file.write(content))
+
+
+def _digest(part: Part) -> str:
+    return hashlib.sha256(json.dumps(asdict(part)).encode()).hexdigest()
 
 
 def key_of(

@@ -236,8 +236,11 @@ def _read(file: Path) -> pd.DataFrame:
     for name in table:
         text = table[name]
         if name in (*NUMERIC_FEATURES, *FILTER_NUMBERS, TARGET):
-            values = pd.to_numeric(text, errors="coerce")
-            good = (values % 1 == 0) | ((name == optional) & (text == ""))
+            values = _as_numbers(text)
+            # beyond 64 bits they would come out as others
+            good = ((values % 1 == 0) & (values.abs() < 2**63)) | (
+                (name == optional) & (text == "")
+            )
             if name == TARGET:
                 good &= values.isin([0, 1])
             wanted = "0 or 1" if name == TARGET else "a whole number"
@@ -251,6 +254,13 @@ def _read(file: Path) -> pd.DataFrame:
         whole = name != optional and values is not text
         table[name] = values.astype("int64") if whole else values
     return table
+
+
+def _as_numbers(text: pd.Series) -> pd.Series:
+    try:
+        return pd.to_numeric(text, errors="coerce")
+    except OverflowError:  # hundreds of digits, which no float holds
+        return pd.to_numeric(text.where(text.str.len() < 300), errors="coerce")
 
 
 def _read_text(file: Path) -> tuple[list[int], pd.DataFrame]:

@@ -7,9 +7,10 @@ import os
 import shutil
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 from urllib.request import urlopen
+
+from .._files import disk_named, sweep, temporary_beside
 
 __all__ = ["download", "sha256_of"]
 
@@ -26,7 +27,7 @@ def sha256_of(path: Path) -> str:
 def download(url: str, target: Path, sha256: str) -> None:
     """Download a file, verify it, and only then give it its name.
 
-    Several processes may do so at once: each writes to a folder of its own beside `target`, and
+    Several processes may do so at once: each writes to a file of its own beside `target`, and
     the last one to finish wins with the same content.
 
     Parameters
@@ -43,10 +44,15 @@ def download(url: str, target: Path, sha256: str) -> None:
     OSError
         If the download fails, ends early or has other content. Nothing is left behind.
     """
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
-        part = Path(folder) / target.name
+    sweep(target.parent)
+    part = temporary_beside(target)
+    try:
         try:
-            with urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as stream:
+            with (
+                disk_named(target),
+                urlopen(url, timeout=TIMEOUT) as answer,
+                part.open("wb") as stream,
+            ):
                 shutil.copyfileobj(answer, stream)
         except (OSError, HTTPException) as error:  # a broken transfer is no OSError in http.client
             if isinstance(error, HTTPError):  # it is the open answer as well
@@ -59,3 +65,5 @@ def download(url: str, target: Path, sha256: str) -> None:
                 f"SHA-256 {found} instead of {sha256}; it may have ended early"
             )
         os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)

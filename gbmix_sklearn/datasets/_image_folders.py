@@ -6,6 +6,7 @@ Images are paths, as an array of objects: it takes masks and index arrays, every
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._files import open_plain
 from ..groups import make_cells
 from ._common import stratified_parts
 
@@ -191,8 +193,14 @@ def parts_by_content(
     ndarray of shape (n_samples,), dtype int64
         Number of each sample's part. Copies count once, in the cell of the first of them.
     """
-    digests = [blake2b(Path(path).read_bytes(), digest_size=16).digest() for path in paths]
+    digests = [_digest(path) for path in paths]
     contents, _ = pd.factorize(np.array(digests, dtype=object))
     _, first = np.unique(contents, return_index=True)
     cells = make_cells(target, groups).codes
     return stratified_parts(cells[first], None, fractions, random_state)[contents]
+
+
+def _digest(path: str) -> bytes:
+    file: Any
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, lambda: blake2b(digest_size=16)).digest()

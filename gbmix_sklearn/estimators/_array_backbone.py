@@ -37,7 +37,8 @@ class ArrayBackbone:
     def __init__(self, module: nn.Module | None, trainable: bool):
         copied = None if module is None else deepcopy(module)
         self.has_module = module is not None
-        self.frozen = None if trainable else copied
+        # in eval mode for good: predictions, from several threads too, change no mode
+        self.frozen = None if trainable or copied is None else copied.eval()
         self._trained = copied if trainable else None
 
     def load(self, X: np.ndarray, device: torch.device) -> Loaded:

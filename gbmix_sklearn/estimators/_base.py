@@ -13,6 +13,8 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from .._random_state import borrowed_random_state
+from .._visible import visible_lines
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import (
@@ -186,9 +188,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         self._check_refit_part(cells, parts, validation)  # before hours of training, not after
         with fit_tasks(self, *given) as tasks:
             device = resolve_device(self.device)
-            forked = [_index(device)] if device.type == "cuda" else []
-            with torch.random.fork_rng(devices=forked):
-                torch.manual_seed(seeds["torch"])
+            with borrowed_random_state(seeds["torch"], device):
                 self._backbone = self._make_backbone(device)
                 loaded = self._load(X, device, varied=parts["train"])
                 self.skipped_ = loaded.broken
@@ -208,7 +208,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     train, None if valid is None else valid.samples, refitted
                 )
                 if self.verbose:
-                    print(self.cell_table_.to_string(), flush=True)  # noqa: T201
+                    print(visible_lines(self.cell_table_.to_string()), flush=True)  # noqa: T201
                 self._seen = self._seen_samples(X, loaded, parts, validation)
 
                 def make_net(*args: Any, **options: Any) -> GroupNet:
@@ -230,6 +230,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     run_folder,
                 )
                 self.net_ = self._train(training)
+            self.net_.raw_module.eval()  # predictions, from several threads too, change no mode
             self.history_ = history_frame(
                 self.net_.history, train.labels, None if valid is None else valid.labels
             )
@@ -499,10 +500,6 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             tags.input_tags.three_d_array = True
             tags.input_tags.string = True
         return tags
-
-
-def _index(device: torch.device) -> int:
-    return torch.cuda.current_device() if device.index is None else device.index
 
 
 def _content(X: np.ndarray | Images) -> Any:

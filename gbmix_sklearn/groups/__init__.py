@@ -38,7 +38,6 @@ from ._cells import (
 from ._names import order_of_attributes
 from ._plan import plan_cells
 from ._rows import check_same_order
-from ._storage import table_from_json, table_to_json
 
 __all__ = [
     "FEW_SAMPLES",
@@ -62,8 +61,6 @@ __all__ = [
     "order_of_attributes",
     "plan_cells",
     "require_groups",
-    "table_from_json",
-    "table_to_json",
     "take_groups",
     "too_small",
     "training_cells",

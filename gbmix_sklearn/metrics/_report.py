@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._visible import visible
 from ._scores import adjusted_average, cell_accuracies, plain_cell
 from ._summary import SUMMARY, SummaryScores
 
@@ -40,7 +41,7 @@ class GroupReport(SummaryScores, pd.DataFrame):
     def __repr__(self) -> str:
         if not set(SUMMARY[:-1]) <= set(self.attrs) or not set(_COLUMNS) <= set(self.columns):
             return super().__repr__()  # changed in place: no longer the report that was made
-        names = cell_names(self.index)
+        names = [*map(visible, cell_names(self.index))]
         summary = {name.replace("_", " "): score for name, score in self.summary.items()}
         width = max(map(len, [*names, *summary]))
         worst = self["accuracy"] == self["accuracy"].min()

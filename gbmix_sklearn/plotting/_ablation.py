@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._visible import visible_lines
 from ._results import results_frame, summarize, with_numbers
 from ._rows import Rows
 from ._style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW, merged, open_frame
@@ -177,7 +178,7 @@ class AblationDisplay:
         open_frame(ax, "x")
         title = self.name if name is None else name
         if title is not None:
-            ax.set_title(title, parse_math=False)
+            ax.set_title(visible_lines(title), parse_math=False)
         return self
 
     @classmethod

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
+from .._visible import visible_lines
 from ._style import BLACK, VERMILLION, check_axes, legend_beside, open_frame
 
 __all__ = ["BalanceDisplay"]
@@ -109,7 +110,7 @@ class BalanceDisplay:
         ax.set_ylabel("held-out accuracy")
         title = self.name if name is None else name
         if title is not None:
-            ax.set_title(title, parse_math=False)
+            ax.set_title(visible_lines(title), parse_math=False)
         self.ax_ = ax
         self.figure_ = ax.figure
         return self

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._visible import visible_lines
 from ._style import check_axes, merged
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Rows:
     room: float | None = None
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.names = ["\n".join(textwrap.wrap(name, _NAME_WIDTH)) for name in names]
+        self.names = ["\n".join(textwrap.wrap(visible_lines(name), _NAME_WIDTH)) for name in names]
         self.heights = _LINE * np.array([1 + name.count("\n") for name in self.names]) + _SPACE
         self.edges = np.concatenate([[0], np.cumsum(self.heights)])
         self.y = self.edges[1:] - self.heights / 2

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._visible import visible_lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -71,7 +73,7 @@ def legend_above(ax: Axes, title: str | None, handles: Sequence[Any]) -> None:
     )
     if title is not None:
         size = float(legend.get_texts()[0].get_fontsize())
-        ax.set_title(title, pad=2.2 * size, parse_math=False)
+        ax.set_title(visible_lines(title), pad=2.2 * size, parse_math=False)
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any]) -> None:
@@ -83,5 +85,5 @@ def legend_beside(ax: Axes, handles: Sequence[Any]) -> None:
 
 def legend_name(name: str) -> str:
     """Break a long name into lines; one that begins with ``_`` would be left out of the legend."""
-    name = textwrap.fill(name, _NAME_WIDTH)
+    name = textwrap.fill(visible_lines(name), _NAME_WIDTH)
     return f" {name}" if name.startswith("_") else name

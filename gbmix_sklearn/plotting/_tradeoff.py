@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from .._visible import visible_lines
 from ._results import results_frame, summarize, with_numbers
 from ._style import (
     BLACK,
@@ -195,7 +196,7 @@ class TradeoffDisplay:
         ax.set_ylabel("average accuracy")
         title = self.name if name is None else name
         if title is not None:
-            ax.set_title(title, parse_math=False)
+            ax.set_title(visible_lines(title), parse_math=False)
         if legend:
             legend_beside(ax, [*self.points_, *handles, self.line_])
         return self

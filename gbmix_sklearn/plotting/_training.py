@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
+from .._visible import visible_lines
 from ._rows import Rows
 from ._style import (
     BLACK,
@@ -153,7 +154,9 @@ class TrainingDisplay:
         title = self.name if name is None else name
         if title is not None:
             # above the explanation of the targets, where these are the first panel
-            axes[0].set_title(title, parse_math=False, pad=22 if shown[0] == "target" else None)
+            axes[0].set_title(
+                visible_lines(title), parse_math=False, pad=22 if shown[0] == "target" else None
+            )
         self.panels_ = shown
         self.ax_ = axes
         self.figure_ = axes[0].figure

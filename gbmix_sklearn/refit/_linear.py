@@ -22,6 +22,8 @@ __all__ = [
 
 #: the intercept of a class that nobody has seen: never predicted, and finite
 _NEVER = -1e9
+#: numbers that are converted at once: they stay in the cache
+_BLOCK = 2**17
 
 
 def set_weights(head: Any, coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray) -> Any:
@@ -83,9 +85,16 @@ def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> Lo
 
 
 def linear_decision(head: Any, z: np.ndarray) -> np.ndarray:
-    """``z @ coef_.T + intercept_`` in the precision of z, 1-D for two classes."""
-    decision = z @ head.coef_.T.astype(z.dtype, copy=False)  # an array, of a sparse z as well
-    decision += head.intercept_.astype(z.dtype, copy=False)
+    """``z @ coef_.T + intercept_`` in doubles, 1-D for two classes.
+
+    In single precision it would depend on which samples are predicted together.
+    """
+    coef, rows = head.coef_.T, max(1, _BLOCK // z.shape[1])
+    decision = np.empty((z.shape[0], coef.shape[1]))
+    for start in range(0, len(decision), rows):  # no copy of all of z
+        block = slice(start, start + rows)
+        decision[block] = z[block].astype(np.float64, copy=False) @ coef
+    decision += head.intercept_
     return decision.ravel() if decision.shape[1] == 1 else decision
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from .._copies import noting_copies
+from .._visible import visible
 from ..exceptions import SmallCellWarning
 from ..groups import check_same_order, take_groups
 from ..metrics import demographic_parity_difference, equalized_odds_difference, group_report
@@ -533,7 +534,7 @@ class GroupAudit(SummaryScores):
         return page
 
     def __str__(self) -> str:
-        return " ".join(sentences(self))
+        return visible(" ".join(sentences(self)))
 
     def __repr__(self) -> str:
         n_cells = len(self.labels)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .._visible import visible
 from ._json import as_json, comparison_record
 from ._outcomes import Outcomes
 from ._output import write_text
@@ -121,14 +122,15 @@ class AuditComparison:
             f"{self.worst_group_difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {verdict}.",
             "",
         ]
-        width = max(map(len, self.labels))
+        labels = [*map(visible, self.labels)]
+        width = max(map(len, labels))
         lines.append(f"{'':>{width}}  accuracy     other  difference      adjusted")
         columns = ("accuracy", "other_accuracy", "difference", "pvalue_adjusted", "significant")
         lines += [
             f"{label:>{width}}{accuracy:10.3f}{other:10.3f}{difference:+12.3f}"
             f"{pvalue_text(pvalue):>12}" + ("  <- different" if significant else "")
             for label, accuracy, other, difference, pvalue, significant in zip(
-                self.labels, *(self.cells[column] for column in columns), strict=True
+                labels, *(self.cells[column] for column in columns), strict=True
             )
         ]
         return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._visible import visible_json
 from ..metrics._report import cell_names
 from ._summary import group_values
 
@@ -21,7 +22,8 @@ __all__ = ["as_json", "audit_record", "comparison_record"]
 
 def as_json(content: Any) -> str:
     """Write as JSON that every reader takes: NaN, which it does not know, becomes null."""
-    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return visible_json(text)
 
 
 def audit_record(audit: GroupAudit) -> dict[str, Any]:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["listed", "markdown", "percent", "points", "pvalue_text", "samples", "visible"]
+from .._visible import visible
 
-#: control characters, those that change the direction of text, and halves of characters: they
-#: would be lost, break files or make text read differently from what it is
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+__all__ = ["listed", "markdown", "percent", "points", "pvalue_text", "samples", "visible"]
 
 #: what Markdown reads as markup, wherever it stands
 _MARKUP = re.compile(r"([\\`*_\[\]{}|~$#])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-
-
-def visible(text: str) -> str:
-    """Show invisible characters as their hexadecimal escapes."""
-    return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def markdown(text: str) -> str:
@@ -49,4 +42,4 @@ def pvalue_text(value: float) -> str:
 def listed(names: list[str], most: int = 5) -> str:
     """Join names with semicolons, since they have commas; of many the first few."""
     rest = len(names) - most
-    return "; ".join(names[:most]) + (f"; and {rest} more" if rest > 0 else "")
+    return "; ".join(map(visible, names[:most])) + (f"; and {rest} more" if rest > 0 else "")

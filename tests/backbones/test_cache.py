@@ -1,5 +1,6 @@
 """What was embedded once is found again: by content, across processes, whatever breaks."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -341,7 +342,7 @@ def test_many_small_files_become_few(folder):
     for reader in (cache, EmbeddingCache(folder, 3)):
         found = reader.get(keys_of(range(200)))
         np.testing.assert_array_equal([found[k] for k in keys_of(range(200))], rows_of(range(200)))
-    assert not list(folder.glob("*.tmp"))
+    assert not list(folder.glob(".*"))
 
 
 def test_many_writers_lose_nothing_while_they_merge(folder, monkeypatch):
@@ -404,3 +405,55 @@ def test_the_writer_collects_few_where_they_are_large(folder, monkeypatch):
         for number in range(12):
             writer.add(keys_of([number]), rows_of([number]))
             assert len(EmbeddingCache(folder, 3)) == (number + 1) // 5 * 5
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("when", ["opening", "reading", "merging"])
+def test_an_error_of_the_disk_deletes_nothing(folder, monkeypatch, number, when):
+    cache = EmbeddingCache(folder, 3)
+    cache.add(keys_of([1, 2]), rows_of([1, 2]))
+    before = shards(folder)
+
+    def busy(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_cache, "read_plain" if when == "merging" else "open_plain", busy)
+        if when == "merging":  # damage is seen, and what is whole cannot be read
+            with pytest.warns(UserWarning, match="cannot be read"):
+                cache._repair(before[0].name, "damaged")
+        else:
+            with pytest.warns(UserWarning, match="cannot be read"):
+                (EmbeddingCache(folder, 3) if when == "opening" else cache).get(keys_of([1]))
+    assert shards(folder) == before
+    assert set(EmbeddingCache(folder, 3).get(keys_of([1, 2]))) == set(keys_of([1, 2]))
+
+
+def test_what_is_whole_in_a_damaged_shard_is_kept_though_the_disk_is_full(folder, monkeypatch):
+    cache = EmbeddingCache(folder, 3)
+    cache.add(keys_of([1, 2]), rows_of([1, 2]))
+    (path,) = shards(folder)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_cache, "replace_file", full)
+        with pytest.warns(UserWarning, match="cannot be kept"):
+            assert set(cache.get(keys_of([1, 2]))) <= {*keys_of([1])}
+    assert shards(folder) == [path]
+    with pytest.warns(UserWarning, match="damaged"):
+        assert set(EmbeddingCache(folder, 3).get(keys_of([1, 2]))) == {*keys_of([1])}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_in_place_of_a_shard_is_passed_over(folder):
+    folder.mkdir(exist_ok=True)
+    os.mkfifo(folder / "a.embeddings")
+    with pytest.warns(UserWarning, match="no plain file"):
+        cache = EmbeddingCache(folder, 3)
+    assert len(cache) == 0
+    assert (folder / "a.embeddings").exists()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from gbmix_sklearn._files import TEMPORARY
 from gbmix_sklearn.backbones import _pixels
 from gbmix_sklearn.backbones._images import Images
 from gbmix_sklearn.backbones._pixels import PixelStore, decode
@@ -392,7 +394,7 @@ def test_what_is_not_about_an_image_ends_everything(files, where, error, tmp_pat
 
 
 def test_a_lack_of_memory_is_no_broken_image(files, monkeypatch):
-    def fails(*arguments):
+    def fails(*arguments, **options):
         raise MemoryError
 
     monkeypatch.setattr(Image, "open", fails)
@@ -417,28 +419,33 @@ def test_a_disk_that_is_known_to_be_too_small(files, little_memory, tmp_path, mo
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     prepare = Preparation((2000, 3000))
-    for folder in (None, tmp_path / "cache"):
-        where = str(folder or tempfile.gettempdir())
-        with pytest.raises(OSError, match=f"need 0.4 GiB, but {where} has 0.0 GiB.*cache_dir"):
-            stored(files, prepare, folder=folder)
+    full = "need 0.4 GiB, but {} has 0.0 GiB.*cache_dir"
+    with pytest.raises(OSError, match=full.format(tempfile.gettempdir())):
+        stored(files, prepare)
+    with (
+        pytest.warns(UserWarning, match=full.format(tmp_path / "cache")),
+        pytest.raises(OSError, match=full.format(tempfile.gettempdir())),
+    ):
+        stored(files, prepare, folder=tmp_path / "cache")
     assert prepare.rows == []
 
 
-@pytest.mark.parametrize("where", ["temporary", "folder"])
 def test_a_disk_that_turns_out_to_be_full(
-    files, prepare, little_memory, temporary, where, tmp_path, monkeypatch
+    files, prepare, little_memory, temporary, tmp_path, monkeypatch
 ):
     def fails(file, decoding, decoded):
         file.write(next(iter(decoded)).data)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(_pixels, "_write", fails)
-    folder = tmp_path / "cache" if where == "folder" else None
-    with pytest.raises(OSError, match=r"decoded images need .* GiB.*cache_dir=") as caught:
-        stored(files, prepare, folder=folder)
+    full = r"decoded images need .* GiB.*cache_dir="
+    with pytest.raises(OSError, match=full) as caught:
+        stored(files, prepare)
     assert caught.value.errno == errno.ENOSPC
+    with pytest.warns(UserWarning, match=full), pytest.raises(OSError, match=full):
+        stored(files, prepare, folder=tmp_path / "cache")
     assert entries(temporary) == []
-    assert folder is None or entries(folder) == []
+    assert entries(tmp_path / "cache") == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -454,13 +461,52 @@ def test_a_full_disk_is_an_error_and_no_crash(files, prepare, little_memory, mon
 def test_leftovers_of_killed_processes_are_removed(files, prepare, tmp_path):
     folder = tmp_path / "cache"
     folder.mkdir()
-    old, new, other = (folder / name for name in (".a.pixels.1.tmp", ".b.pixels.2.tmp", "c.tmp"))
+    names = (f".a.pixels.1{TEMPORARY}", f".b.pixels.2{TEMPORARY}", "c.tmp")
+    old, new, other = (folder / name for name in names)
     for path in (old, new, other):
         path.touch()
     for path in (old, other):
         os.utime(path, (0, 0))
     stored(files, prepare, folder=folder)
     assert [path.exists() for path in (old, new, other)] == [False, True, True]
+
+
+@pytest.mark.parametrize("place", [0, 1234, -400])
+def test_a_flipped_bit_is_noticed_and_decoded_anew(files, prepare, tmp_path, place):
+    stored(files, prepare, folder=tmp_path)
+    (path,) = tmp_path.glob("*.pixels")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"pixels cannot be used.*damaged.*anew"):
+        store = stored(files, prepare, folder=tmp_path)
+    check(store, expected(files, prepare.shape))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stored(files, prepare, folder=tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_folder_that_takes_nothing_is_gone_without(files, prepare, tmp_path, monkeypatch, number):
+    def broken(path, write):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_pixels, "replace_file", broken)
+    with pytest.warns(UserWarning, match=r"cannot be kept in .*cache.*for this fit alone"):
+        store = stored(files, prepare, folder=tmp_path / "cache")
+    check(store, expected(files, prepare.shape))
+
+
+def test_a_file_in_place_of_the_folder_is_gone_without(files, prepare, tmp_path):
+    (tmp_path / "cache").write_text("")
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        store = stored(files, prepare, folder=tmp_path / "cache" / "pixels")
+    check(store, expected(files, prepare.shape))
+
+
+def test_a_missing_image_is_no_fault_of_the_folder(files, prepare, tmp_path):
+    with pytest.raises(FileNotFoundError, match="row 2"):
+        stored([*files[:2], "missing.png"], prepare, folder=tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

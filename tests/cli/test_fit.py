@@ -157,11 +157,10 @@ def test_a_fit_that_fails_leaves_the_old_model(gbmix, train, folder, monkeypatch
     gbmix(*FIT)
     before = files(folder)
 
-    def broken(self, path):
-        (path / "model.json").write_text("half")
+    def broken(path, write):
         raise error
 
-    monkeypatch.setattr(GBMixClassifier, "save", broken)
+    monkeypatch.setattr("gbmix_sklearn._saved_files.replace_file", broken)
     gbmix(*FIT, "--overwrite", code=130 if error is KeyboardInterrupt else 2)
     assert files(folder) == before
 
@@ -204,8 +203,7 @@ def test_what_cannot_be_predicted_is_exit_code_2(gbmix, train, folder):
     assert "new.csv has no rows" in gbmix(*predict, code=2).err
     assert "name of p does not say" in gbmix(*predict[:3], "-o", "p", code=2).err
     assert "none holds no model" in gbmix("predict", "none", *predict[2:], code=2).err
-    shutil.copytree("model", "bare")
-    (folder / "bare" / "data.json").unlink()
+    load_model("model").save("bare")
     assert "saved by Python code" in gbmix("predict", "bare", *predict[2:], code=2).err
     (folder / "model" / "data.json").write_text("{}")
     assert "data.json cannot be used" in gbmix(*predict, code=2).err

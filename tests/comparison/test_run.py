@@ -98,6 +98,20 @@ def test_a_broken_file_is_fitted_again(tmp_path):
     assert fits(log) == 3
 
 
+def test_a_digit_that_the_disk_has_lost_is_noticed(tmp_path):
+    log = tmp_path / "log"
+    options = {"methods": {"own": Logged(path=log)}, "folder": tmp_path / "kept", "cv": 2}
+    expected = quick(X, Y, PLACE, **options).predictions_
+    path = next((tmp_path / "kept").glob("*.json"))
+    text = path.read_text()
+    first = text.index('"codes": [') + len('"codes": [')
+    path.write_text(f"{text[:first]}{1 - int(text[first])}{text[first + 1 :]}")
+    assert path.read_text() != text
+    found = quick(X, Y, PLACE, **options).predictions_
+    assert fits(log) == 3
+    assert found.equals(expected)
+
+
 def test_failures_are_tried_again(tmp_path):
     options = {"methods": {"bad": Failing()}, "folder": tmp_path, "cv": 2}
     quick(X, Y, PLACE, **options)

@@ -1,9 +1,11 @@
 """Archives as downloaded, through the loaders that read them."""
 
+import io
 import os
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier
 
@@ -190,7 +192,7 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_nothing(packed, cache, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(_archives, "_extract", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"no space left on the disk.*birds"):
         load_waterbirds(packed("birds.zip"), cache_dir=cache)
     assert list(cache.iterdir()) == []
 
@@ -208,6 +210,151 @@ def test_members_cannot_leave_their_folder(tmp_path, cache, name):
     with pytest.raises((ValueError, FileNotFoundError)):
         load_utkface(tmp_path / name, cache_dir=cache)
     assert all(cache in file.parents for file in tmp_path.parent.rglob("outside.txt"))
+
+
+def member(name, kind=tarfile.REGTYPE, link="", content=b""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, len(content)
+    return info, io.BytesIO(content)
+
+
+def tar_of(path, *members):
+    with tarfile.open(path, "w") as packed:
+        for info, content in members:
+            packed.addfile(info, content)
+    return path
+
+
+def faces(n=12):
+    return [
+        member(f"UTKFace/{10 + k}_{k % 2}_{k % 3}_2017{k:08}.jpg", content=b"%d" % k)
+        for k in range(n)
+    ]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        [member("up", tarfile.SYMTYPE, ".."), member("up/out.txt", content=b"x")],
+        [member("up", tarfile.SYMTYPE, "/tmp"), member("up/out.txt", content=b"x")],
+        [member("out.txt", tarfile.LNKTYPE, "../../out.txt"), member("out.txt", content=b"x")],
+        [member("out.txt", tarfile.LNKTYPE, "/etc/hostname")],
+        [member("a/../../out.txt", content=b"x")],
+        [member("/out.txt", content=b"x")],
+        [member("a", content=b"x"), member("a/b", content=b"x")],
+        [member("a/b", content=b"x"), member("a", content=b"x")],
+        [member("pipe", tarfile.FIFOTYPE), member("disk", tarfile.BLKTYPE)],
+    ],
+    ids=lambda members: " ".join(info.name for info, _ in members),
+)
+@pytest.mark.filterwarnings("ignore:.*links or devices")
+def test_nothing_of_a_tar_lands_outside_or_is_no_plain_file(tmp_path, cache, strange):
+    archive = tar_of(tmp_path / "faces.tar", *strange, *faces())
+    before = set(tmp_path.rglob("*"))
+    with suppress(ValueError):
+        load_utkface(archive, cache_dir=cache, races=None)
+    new = set(tmp_path.rglob("*")) - before
+    assert all(
+        cache in (path, *path.parents, *cache.parents) or path == cache.parent for path in new
+    )
+    assert all(path.is_dir() or (path.is_file() and not path.is_symlink()) for path in new)
+    assert not [path for path in cache.iterdir() if path.name.startswith(".")]
+
+
+def test_links_are_left_out_with_a_warning(tmp_path, cache):
+    links = [member(f"UTKFace/{n}", tarfile.SYMTYPE, "elsewhere") for n in range(5)]
+    archive = tar_of(tmp_path / "faces.tar", *links, *faces())
+    with pytest.warns(UserWarning, match=r"faces\.tar: 5 members are links.*'UTKFace/0'"):
+        assert len(load_utkface(archive, cache_dir=cache, races=None).images) == 12
+
+
+def test_links_of_a_zip_are_left_out_too(tmp_path, cache):
+    link = zipfile.ZipInfo("UTKFace/link.jpg")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as packed:
+        packed.writestr(link, "/etc/hostname")
+        for info, content in faces():
+            packed.writestr(info.name, content.getvalue())
+    with pytest.warns(UserWarning, match="1 members are links"):
+        assert len(load_utkface(tmp_path / "faces.zip", cache_dir=cache, races=None).images) == 12
+
+
+def test_a_second_name_of_a_file_is_a_copy(tmp_path, cache):
+    first = faces()[0][0].name
+    again = member("UTKFace/99_1_1_20170101.jpg", tarfile.LNKTYPE, first)
+    archive = tar_of(tmp_path / "faces.tar", *faces(), again)
+    images = load_utkface(archive, cache_dir=cache, races=None).images
+    assert len(images) == 13
+    assert all(Path(image).stat().st_nlink == 1 for image in images)
+
+
+def test_modes_of_an_archive_are_not_taken_over(tmp_path, cache):
+    members = faces()
+    for info, _ in members:
+        info.mode = 0o6777
+    images = load_utkface(
+        tar_of(tmp_path / "faces.tar", *members), cache_dir=cache, races=None
+    ).images
+    assert not any(Path(image).stat().st_mode & 0o6111 for image in images)
+
+
+@pytest.mark.parametrize("name", ["faces.tar.gz", "faces.tar.bz2", "faces.tar.xz", "faces.zip"])
+def test_what_unpacks_to_far_more_than_it_has_is_refused(tmp_path, cache, monkeypatch, name):
+    monkeypatch.setattr(_archives, "_MORE", 1 << 20)
+    folder = tmp_path / "content" / "UTKFace"
+    folder.mkdir(parents=True)
+    for info, content in faces():
+        (folder.parent / info.name).write_bytes(content.getvalue())
+    (folder / "99_1_1_20170101.jpg").write_bytes(bytes(8 << 20))
+    if name.endswith("zip"):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path in folder.iterdir():
+                packed.write(path, f"UTKFace/{path.name}")
+    else:
+        with tarfile.open(tmp_path / name, f"w:{name.rpartition('.')[2]}") as packed:
+            packed.add(folder, "UTKFace")
+    with pytest.raises(ValueError, match=r"unpacks to more than [12] MiB, 20 times its size"):
+        load_utkface(tmp_path / name, cache_dir=cache, races=None)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_member_that_claims_a_sparse_terabyte_is_refused(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(_archives, "_MORE", 1 << 20)
+    info, content = member("UTKFace/99_1_1_20170101.jpg")
+    info.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.map": "0,0",
+        "GNU.sparse.size": str(1 << 40),
+    }
+    archive = tar_of(tmp_path / "faces.tar", *faces(), (info, content))
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        load_utkface(archive, cache_dir=cache, races=None)
+
+
+def test_many_members_and_long_headers_are_refused(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 5)
+    with pytest.raises(ValueError, match="more than 5 files"):
+        load_utkface(tar_of(tmp_path / "many.tar", *faces()), cache_dir=cache, races=None)
+    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 100)
+    monkeypatch.setattr(_archives, "_LONGEST_HEADER", 2000)
+    archive = tar_of(tmp_path / "long.tar", member("a/" * 3000 + "b", content=b"x"), *faces())
+    with pytest.raises(ValueError, match=r"a header is too long|neither a folder nor"):
+        load_utkface(archive, cache_dir=cache, races=None)
+
+
+def test_a_pipe_is_no_archive(tmp_path, cache):
+    os.mkfifo(tmp_path / "faces.tar")
+    with pytest.raises((ValueError, OSError), match=r"neither a folder nor"):
+        load_utkface(tmp_path / "faces.tar", cache_dir=cache)
+
+
+def test_what_killed_processes_left_is_swept_a_day_later(packed, cache):
+    half = _archives.temporary_beside(cache / "birds.zip")
+    (half / "deep").mkdir(parents=True)
+    os.utime(half, (0, 0))
+    load_waterbirds(packed("birds.zip"), cache_dir=cache)
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_a_folder_with_the_archive_alone_names_it(packed, tmp_path):

@@ -404,7 +404,7 @@ def test_weights_from_a_file(tmp_path):
     model = small("ERM", pretrained=tmp_path / "weights.pth", trainable=False).fit(X, y, s)
     assert torch.equal(model.backbone_.state_dict()["conv1.0.weight"], weights["conv1.0.weight"])
     model.save(tmp_path / "model")
-    assert load_model(tmp_path / "model").pretrained == str(tmp_path / "weights.pth")
+    assert load_model(tmp_path / "model").pretrained is True  # the path was of this machine
 
 
 def test_progress_over_images_is_shown_on_request(capfd):
