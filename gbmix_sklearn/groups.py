@@ -19,16 +19,19 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ._frames import as_pandas
 from .exceptions import GroupsError, MissingGroupsError
 
 __all__ = [
     "Attribute",
     "Cells",
     "check_group_columns",
+    "check_no_missing_labels",
     "encode_attribute",
     "encode_target",
     "encode_together",
     "make_cells",
+    "missing_rows",
     "no_attribute",
     "require_groups",
     "take_groups",
@@ -88,6 +91,7 @@ def _sorted_factorize(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
 
 
 def _as_frame(groups: Any) -> pd.DataFrame:
+    groups = as_pandas(groups)
     if isinstance(groups, pd.DataFrame):
         return groups
     if isinstance(groups, pd.Series):
@@ -97,8 +101,11 @@ def _as_frame(groups: Any) -> pd.DataFrame:
             "groups must be an array, Series or DataFrame with one row for each sample, "
             f"got {type(groups).__name__}"
         )
+    if isinstance(groups, pd.MultiIndex):
+        names = [f"group_{i}" if name is None else name for i, name in enumerate(groups.names)]
+        return groups.to_frame(index=False, name=names)
     if isinstance(groups, pd.Categorical | pd.Index):
-        return pd.DataFrame({"group": groups})
+        return pd.DataFrame({getattr(groups, "name", None) or "group": groups})
     try:
         array = np.asarray(groups)
     except ValueError as error:
@@ -171,7 +178,7 @@ def encode_attribute(
     values = {}
     for position in range(frame.shape[1]):
         column = frame.iloc[:, position]
-        missing = np.flatnonzero(column.isna().to_numpy())
+        missing = missing_rows(column)
         if len(missing):
             raise GroupsError(
                 f"{name} has {len(missing)} missing value(s) in column "
@@ -458,11 +465,41 @@ def encode_target(y: Any) -> Attribute:
     frame = _as_frame(y)
     if frame.shape[1] != 1:
         raise ValueError(f"y must be 1-D, with one label for each sample; got shape {frame.shape}")
-    missing = np.flatnonzero(frame.iloc[:, 0].isna().to_numpy())
-    if len(missing):
-        raise ValueError(f"y has {len(missing)} missing label(s), the first at row {missing[0]}")
+    check_no_missing_labels(frame.iloc[:, 0])
     codes, uniques = _sorted_factorize(frame.iloc[:, 0])
     return Attribute(codes, pd.DataFrame({"target": uniques}))
+
+
+def missing_rows(column: pd.Series) -> np.ndarray:
+    """Rows with a missing value, or the text ``nan``, which NumPy makes of one among texts."""
+    missing = column.isna().to_numpy()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        looks_so = column.cat.categories.get_indexer(pd.Index(["nan"]))[0]
+        missing = missing | ((column.cat.codes == looks_so).to_numpy() & (looks_so >= 0))
+    elif column.dtype == object or pd.api.types.is_string_dtype(column):
+        missing = missing | (column == "nan").fillna(False).to_numpy(dtype=bool)
+    return np.flatnonzero(missing)
+
+
+def check_no_missing_labels(y: Any, name: str = "y") -> None:
+    """Check that no label is missing.
+
+    Raises
+    ------
+    ValueError
+        If one is; the message says how many and where the first is.
+    """
+    y = as_pandas(y)
+    if not isinstance(y, pd.Series | pd.Index | pd.Categorical | np.ndarray):
+        y = np.array(y, dtype=object)  # of a list, which would become text
+    if not isinstance(y, pd.Series):
+        y = pd.Series(np.ravel(y) if isinstance(y, np.ndarray) else y)
+    missing = missing_rows(y)
+    if len(missing):
+        raise ValueError(
+            f"{name} has {len(missing)} missing label(s), the first at row {missing[0]}; drop such "
+            "rows, or give the missing labels a name of their own"
+        )
 
 
 def check_group_columns(group_columns: Any) -> Any:
@@ -491,6 +528,7 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"groups were given although group_columns={group_columns!r} says which columns of X "
             "to take them from; give one of the two"
         )
+    X = as_pandas(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"group_columns={group_columns!r} needs X to be a pandas DataFrame, "
@@ -554,11 +592,11 @@ def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarra
     """
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    check_no_missing_labels(y)
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     if not len(y):
         raise ValueError("X has 0 samples: there is nothing to fit")
-    encode_target(y)  # says which label is missing
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)

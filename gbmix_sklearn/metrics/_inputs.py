@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._frames import as_pandas
 from ..exceptions import MissingGroupsError
-from ..groups import Cells, make_cells
+from ..groups import Cells, check_no_missing_labels, make_cells
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def check_scored(y_true: Any, y_pred: Any, groups: Any, sample_weight: Any = Non
 
 def _labels(values: Any, name: str) -> pd.Series:
     """1-D labels as Python objects, so that labels of any two types can be compared."""
+    values = as_pandas(values)
     if isinstance(values, pd.DataFrame) or not isinstance(
         values, list | tuple | pd.Series | pd.Index | pd.Categorical
     ):
@@ -54,11 +56,7 @@ def _labels(values: Any, name: str) -> pd.Series:
     elif len(shape) != 1:
         raise ValueError(f"{name} must be 1-D, with one label for each sample; got shape {shape}")
     labels = pd.Series(values).astype(object).reset_index(drop=True)
-    missing = np.flatnonzero(labels.isna().to_numpy())
-    if len(missing):
-        raise ValueError(
-            f"{name} has {len(missing)} missing label(s), the first at row {missing[0]}"
-        )
+    check_no_missing_labels(labels, name)
     return labels
 
 
@@ -89,6 +87,19 @@ def _check_same_kind(truth: pd.Series, predicted: pd.Series) -> None:
             f"y_pred has values that are no labels, such as {fractions[0]!r}; "
             "give predicted labels, not probabilities or decision values"
         )
+    # all of several classes wrong, with labels that the truth does not have, is no classifier
+    folded = {str(label).strip().casefold() for label in known}
+    alike = any(str(label).strip().casefold() in folded for label in given)
+    if set(known).isdisjoint(given) and (len(known) > 1 or alike):
+        raise ValueError(
+            f"y_true and y_pred share no label: {_some(known)} and {_some(given)}. Spell the "
+            "classes alike in both"
+        )
+
+
+def _some(labels: np.ndarray) -> str:
+    shown = ", ".join(repr(label) for label in labels[:3])
+    return shown + (" and so on" if len(labels) > 3 else "")
 
 
 def _check_weight(sample_weight: Any, cells: Cells) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._frames import as_pandas
 from ..groups import encode_target
 from ._outcomes import Outcomes
 
@@ -70,6 +71,7 @@ def calibrate(outcomes: Outcomes, y_proba: Any, classes: Any = None) -> Calibrat
         If `y_proba` does not fit the samples or the classes, or holds no probabilities.
     """
     truth, predicted = (outcomes.kinds[name].astype(object) for name in ("y_true", "y_pred"))
+    y_proba = as_pandas(y_proba)
     if classes is None and isinstance(y_proba, pd.DataFrame):
         classes = y_proba.columns
     if classes is None:
