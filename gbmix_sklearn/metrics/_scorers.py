@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
 import sklearn
@@ -44,6 +44,27 @@ _SCORES: dict[str, tuple[Callable[..., float], bool]] = {
 _RESPONSE_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
+class _WithGroups:
+    """A score function that says what to do where scikit-learn calls it without groups.
+
+    TunedThresholdClassifierCV and others take it out of the scorer, which then finds no columns.
+    """
+
+    def __init__(self, score_func: Callable[..., float]):
+        update_wrapper(self, score_func)
+        self._score_func = score_func
+
+    def __call__(self, *args: Any, groups: Any = None, **kwargs: Any) -> float:
+        if groups is None:
+            raise MissingGroupsError(
+                f"{getattr(self, '__name__', self._score_func)} got no groups: what scores here "
+                "takes the score function out of the scorer, so that group_columns cannot reach "
+                "it. Enable metadata routing, with sklearn.set_config(enable_metadata_routing="
+                "True), make the scorer without group_columns, and pass groups=... to fit"
+            )
+        return self._score_func(*args, groups=groups, **kwargs)
+
+
 class GroupScorer(_BaseScorer):
     """The scorer that :func:`make_group_scorer` makes, called as ``scorer(estimator, X, y)``.
 
@@ -61,7 +82,7 @@ class GroupScorer(_BaseScorer):
         response_method: str,
         group_columns: Any,
     ):
-        super().__init__(score_func, sign, kwargs, response_method)
+        super().__init__(_WithGroups(score_func), sign, kwargs, response_method)
         self._score_name = score if isinstance(score, str) else None
         self._group_columns = group_columns
         # set_score_request refuses while routing is off; once made, the request persists
