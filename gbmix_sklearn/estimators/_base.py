@@ -13,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from .._frames import as_pandas
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
 from ..groups import Cells, no_attribute, take_groups
@@ -129,6 +130,8 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         self._validate_params()
         self._check_parameters()
         given = X, y, groups
+        if self.group_columns is not None:
+            X = as_pandas(X)
         groups = take_groups(X, groups, self.group_columns)
         X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)

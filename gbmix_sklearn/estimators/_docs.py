@@ -149,6 +149,9 @@ classes_ : ndarray of shape (n_classes,)
         The rounds in which it was learned.
     head_ : LogisticRegression or the classifier given as `refit`
         Linear classifier on the embeddings: refitted, or the network's last layer.
+    coef_ : ndarray of shape (n_rows, n_features)
+        Those of `head_`, where X goes straight into it: without a backbone and hidden layers. One
+        row for two classes.
     history_ : DataFrame
         A row for each epoch: losses, learning rate, seconds, accuracies of the validation part.
     best_epoch_ : int

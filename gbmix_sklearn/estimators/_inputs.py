@@ -10,14 +10,22 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_numeric_dtype
 from sklearn.utils import assert_all_finite, check_consistent_length, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
+from .._frames import as_pandas
 from ..backbones._forms import different_shapes, looks_like_images
 from ..backbones._images import Images
 from ..exceptions import MissingGroupsError, MissingGroupsWarning
-from ..groups import Attribute, encode_attribute, no_attribute, take_groups
+from ..groups import (
+    Attribute,
+    check_no_missing_labels,
+    encode_attribute,
+    no_attribute,
+    take_groups,
+)
 
 __all__ = ["InputChecks", "Validation"]
 
@@ -33,6 +41,22 @@ _NOT_IMAGES = (
     "as in {name}('resnet50'), or embed the images first, with make_pipeline(TimmEmbedder(), "
     "{name}())"
 )
+
+
+def _unusable_columns(X: Any, group_columns: list[Any]) -> str:
+    """Say which columns of a table are no numbers, or have missing values."""
+    X = as_pandas(X)
+    if not isinstance(X, pd.DataFrame):
+        return ""
+    X = X.drop(columns=group_columns, errors="ignore")
+    text = [name for name in X if not is_numeric_dtype(X[name])]
+    missing = [name for name in X if X[name].isna().any()]
+    said = {"hold no numbers": text, "have missing values": missing}
+    return "; ".join(
+        f"columns {', '.join(map(repr, names))} of X {what}"
+        for what, names in said.items()
+        if names
+    )
 
 
 class Validation(NamedTuple):
@@ -74,13 +98,12 @@ class InputChecks:
     ) -> tuple[np.ndarray | Images, np.ndarray, Attribute]:
         columns = [] if self.group_columns is None else list(groups.columns)
         self._group_columns = columns
+        if y is not None:
+            check_no_missing_labels(y)
         if self._takes_images:
             X, y = self._check_images_and_labels(X, y)
         else:
             X, y = self._check_numbers_and_labels(X, y)
-        if y.dtype.kind == "O" and pd.isna(y).any():
-            row = int(np.flatnonzero(pd.isna(y))[0])
-            raise ValueError(f"y has a missing label at row {row}; drop such rows")
         check_classification_targets(y)
         if groups is not None:
             return X, y, encode_attribute(groups, len(X))
@@ -151,6 +174,12 @@ class InputChecks:
                     f"samples of X have different shapes: {shapes}. A module takes them as one "
                     "array: resize them first, or give the name of a timm model as backbone"
                 ) from error
+            columns = _unusable_columns(X, self._group_columns)
+            if columns and str(error).startswith(("could not convert", "Input X contains NaN")):
+                raise ValueError(
+                    f"{error}\n{columns}. Make numbers of a table first, with "
+                    f"make_pipeline(TableEncoder(), {type(self).__name__}())"
+                ) from error
             raise
 
     def _array_checks(self) -> dict[str, Any]:
@@ -193,6 +222,7 @@ class InputChecks:
                     f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
                 )
             return X
+        X = as_pandas(X)
         names = getattr(self, "feature_names_in_", None)  # absent where names are no text
         n_expected = self.n_features_in_ - len(self._group_columns)
         if isinstance(X, pd.DataFrame):
@@ -213,4 +243,4 @@ class InputChecks:
         return X
 
     def _has_group_columns(self, X: Any) -> bool:
-        return any(column in getattr(X, "columns", ()) for column in self._group_columns)
+        return any(column in getattr(as_pandas(X), "columns", ()) for column in self._group_columns)

@@ -46,6 +46,17 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         """Whether X goes straight into the head."""
         return self.backbone is None and self.net_.raw_module.embedding is None
 
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features, where they go straight into the head."""
+        if not hasattr(self, "head_"):
+            raise AttributeError(f"this {type(self).__name__} is not fitted, and has no coef_")
+        if not self._is_linear:
+            raise AttributeError(
+                f"this {type(self).__name__} has coefficients for its embeddings alone: head_.coef_"
+            )
+        return self.head_.coef_
+
     def transform(self, X: Any) -> np.ndarray:
         """Compute the embeddings that the head works on.
 
@@ -108,7 +119,8 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         """
         check_is_fitted(self, "head_")
         if isinstance(self.head_, LogisticRegression):
-            return linear_probabilities(self.decision_function(X))
+            # in double precision, as scikit-learn's own: fairlearn writes into them
+            return linear_probabilities(self.decision_function(X).astype(np.float64))
         return self.head_.predict_proba(self._embed(self._check_input(X)))
 
     def predict(self, X: Any) -> np.ndarray:
