@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .._files import TEMPORARY, umask
-from ._features import Features
+from ..tables import Schema
 
 __all__ = ["PIPELINE", "Model", "check_model_folder", "write_folder"]
 
-_FORMAT = 1
+_FORMAT = 2
 #: beside the files that the classifier saves
 _DATA = "data.json"
 #: a Pipeline of scikit-learn's, which is code and not read by any command
@@ -34,8 +34,8 @@ class Model:
         Column of the class.
     groups : list of str
         Columns of sensitive attributes.
-    features : Features or None
-        The columns of a table that it predicts from.
+    features : Schema or None
+        The columns of a table that it predicts from, and what they hold.
     images : str or None
         Or the column with paths of images.
     """
@@ -43,7 +43,7 @@ class Model:
     classifier: Any
     target: str
     groups: list[str]
-    features: Features | None = None
+    features: Schema | None = None
     images: str | None = None
 
     def save(self, folder: Path) -> None:
@@ -84,13 +84,16 @@ class Model:
         try:
             saved = json.loads((folder / _DATA).read_bytes())
             if saved["format"] != _FORMAT:
-                raise ValueError(f"format {saved['format']}, and this version reads {_FORMAT}")
+                raise ValueError(
+                    f"it has format {saved['format']}, and this version reads {_FORMAT}: fit the "
+                    "model again"
+                )
             features = saved["features"]
             options = {
                 "target": saved["target"],
                 "groups": saved["groups"],
                 "images": saved["images"],
-                "features": None if features is None else Features.from_json(features),
+                "features": None if features is None else Schema.from_json(features),
             }
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{folder / _DATA} cannot be used: {error}") from error

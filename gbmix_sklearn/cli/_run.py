@@ -18,7 +18,7 @@ __all__ = ["command"]
 WRONG_INPUT, BUG, INTERRUPTED = 2, 3, 130
 
 #: what wrong input or a machine that lacks something raises; anything else is a bug
-_EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
+_EXPECTED = (ValueError, OSError, ImportError, MemoryError, RuntimeError)
 
 _Debug = Annotated[
     bool,

@@ -35,10 +35,13 @@ class Seen(NamedTuple):
         How many rows have one.
     example : str
         One of them.
+    counts_as : str
+        What becomes of them.
     """
 
     n_rows: int
     example: str
+    counts_as: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class NumberColumn:
 
     def new(self, values: np.ndarray, column: pd.Series) -> Seen | None:
         n_missing = 0 if self.has_missing else int(np.isnan(values).sum())
-        return Seen(n_missing, "a missing one") if n_missing else None
+        return Seen(n_missing, "a missing one", "the median") if n_missing else None
 
     def encode(self, values: np.ndarray, out: np.ndarray) -> None:
         # what SplineTransformer(degree=1, extrapolation="constant") does, in a tenth of its time
@@ -172,7 +175,8 @@ class CategoryColumn:
         if not (values < 0).any():
             return None
         value = column.iloc[int((values < 0).argmax())]
-        return Seen(int((values < 0).sum()), "a missing one" if pd.isna(value) else repr(value))
+        shown = "a missing one" if pd.isna(value) else repr(value)
+        return Seen(int((values < 0).sum()), shown, "none of the known ones")
 
     def encode(self, values: np.ndarray, out: np.ndarray) -> None:
         rows = np.flatnonzero(values >= 0)

@@ -59,7 +59,8 @@ def learn_column(name: str, column: pd.Series) -> Column:
     if not isinstance(column.dtype, pd.CategoricalDtype):
         numbers = _learn_numbers(name, column, codes, texts)
         if numbers is not None:
-            _refuse_ids(name, numbers.read(column))
+            look = "" if numbers.format == PLAIN else "looks like numbers with separators, and "
+            _refuse_ids(name, numbers.read(column), look)
             return numbers
         if all(map(_DATE.fullmatch, texts)):
             raise ValueError(f"holds dates such as {texts[0]!r}; {_DATES}")
@@ -109,7 +110,7 @@ def _learn_numbers(
     return None
 
 
-def _refuse_ids(name: str, values: np.ndarray) -> None:
+def _refuse_ids(name: str, values: np.ndarray, look: str = "") -> None:
     """Refuse numbers that are counted on from row to row, in whatever order the rows are now.
 
     Whole numbers that are drawn from a range at random meet sooner or later; where many pairs would
@@ -123,4 +124,5 @@ def _refuse_ids(name: str, values: np.ndarray) -> None:
     if n_possible < n or (pairs < _EXPECTED_PAIRS and not _ID.search(name)):
         return
     if len(np.unique(values)) == n:
-        raise Nothing("numbers the rows, as an id (name it under number to use it all the same)")
+        cure = "name it under number to use it all the same"
+        raise Nothing(f"{look}numbers the rows, as an id ({cure})")

@@ -143,8 +143,8 @@ class Schema:
                 column.encode(values, out[first : first + _BLOCK, start:end])
                 seen = column.new(values, rows)
                 if seen is not None:
-                    before = new.get(column.name, Seen(0, seen.example))
-                    new[column.name] = Seen(before.n_rows + seen.n_rows, before.example)
+                    before = new.get(column.name, seen._replace(n_rows=0))
+                    new[column.name] = before._replace(n_rows=before.n_rows + seen.n_rows)
         return out, new
 
     def typed(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -213,8 +213,8 @@ def test_new_values_are_counted_with_an_example():
     schema = Schema.learn(frame)
     later = pd.DataFrame({"a": [0.5, None, 1.5, 7], "k": ["u", "sea", None, "sea"]})
     new = schema.encode(later)[1]
-    assert new["a"] == (1, "a missing one")
-    assert new["k"] == (3, "'sea'")
+    assert new["a"] == (1, "a missing one", "the median")
+    assert new["k"] == (3, "'sea'", "none of the known ones")
     assert schema.encode(frame)[1] == {}
 
 
