@@ -14,6 +14,7 @@ SECTIONS = {
     "criteria": "Criteria for PyTorch loops",
     "balance": "For any classifier of scikit-learn",
     "refit": "Refit of the last layer",
+    "tables": "Tables",
     "comparison": "Comparison of methods",
     "backbones": "Embedding",
     "metrics": "Metrics and scorers",
@@ -35,6 +36,7 @@ FROM_MODULES = {
         "demographic_parity_difference",
         "equalized_odds_difference",
     ],
+    "tables": ["Schema"],
     "report": ["AuditComparison"],
     "export": ["export_onnx"],
     "sampling": [

@@ -53,6 +53,8 @@ _PUBLIC = {
     # any classifier with sample weights, any classifier with scores
     "MinimaxClassifier": "balance",
     "GroupThresholdClassifier": "balance",
+    # tables as numbers
+    "TableEncoder": "tables",
     # which method for my data
     "compare": "comparison",
     "MethodComparison": "comparison",

@@ -350,3 +350,48 @@ def test_values_without_a_representation_are_refused():
     table = make_cells([0, 1], pd.Series([object(), object()])).table
     with pytest.raises(TypeError, match="cannot be saved"):
         table_to_json(table)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        np.array([np.nan, "m", "f"]),  # which NumPy makes text
+        [np.nan, "m", "f"],
+        pd.Series(["nan", "m", "f"]),
+        pd.Series(["nan", "m", "f"], dtype="category"),
+        pd.Series([None, "m", "f"], dtype="category"),
+    ],
+)
+def test_missing_values_that_became_text_are_missing(groups):
+    with pytest.raises(GroupsError, match=r"1 missing value.*row 0"):
+        encode_attribute(groups)
+    with pytest.raises(ValueError, match=r"y has 1 missing label.*row 0"):
+        make_cells(groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (pd.Index(["f", "m"], name="sex"), ["sex"]),
+        (pd.Index(["f", "m"]), ["group"]),
+        (
+            pd.MultiIndex.from_arrays([["f", "m"], ["A", "B"]], names=["sex", "race"]),
+            ["sex", "race"],
+        ),
+        (pd.MultiIndex.from_arrays([["f", "m"], ["A", "B"]]), ["group_0", "group_1"]),
+    ],
+)
+def test_names_of_an_index_are_those_of_the_attributes(groups, names):
+    assert encode_attribute(groups).names == names
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "polars"])
+def test_tables_of_other_libraries_keep_their_names(library):
+    module = pytest.importorskip(library)
+    frame = pd.DataFrame({"sex": ["f", "m", "f"], "race": ["A", "B", "B"]})
+    make = module.Table.from_pandas if library == "pyarrow" else module.from_pandas
+    assert encode_attribute(make(frame)).names == ["sex", "race"]
+    taken = take_groups(make(frame.assign(x=1)), None, ["race"])
+    pd.testing.assert_frame_equal(taken, frame[["race"]], check_dtype=False)
+    if library == "polars":
+        assert encode_attribute(module.Series("sex", ["f", "m"])).names == ["sex"]

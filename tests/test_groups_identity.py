@@ -106,32 +106,6 @@ class TestNamesOfAttributes:
         table = pyarrow.table({"sex": SEX.tolist(), "race": RACE.tolist()})
         pd.testing.assert_frame_equal(as_frame(table), BOTH, check_dtype=False)
 
-    def test_tables_need_no_protocol_but_columns_with_names(self):
-        class Table:  # as a DataFrame of polars
-            columns, shape = ["sex", "race"], (N, 2)
-
-            def __len__(self):
-                return N
-
-            def __getitem__(self, name):
-                return BOTH[name]
-
-        assert encode_attribute(Table()).names == ["sex", "race"]
-        split = SubgroupStratifiedKFold(2, group_columns="sex").split(Table(), Y.to_numpy())
-        assert len(list(split)) == 2
-
-    def test_a_column_with_a_name_of_its_own_keeps_it(self):
-        class Column:  # as a Series of polars
-            name = "sex"
-
-            def __len__(self):
-                return N
-
-            def to_numpy(self):
-                return SEX.to_numpy()
-
-        assert encode_attribute(Column()).names == ["sex"]
-
     @pytest.mark.filterwarnings("ignore::gbmix_sklearn.SmallCellWarning")
     def test_shares_of_training_are_matched_by_name(self, model):
         expected = model.group_report(X, Y, BOTH)

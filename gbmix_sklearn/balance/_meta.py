@@ -11,6 +11,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from .._frames import as_pandas
 from ..groups import (
     Cells,
     check_same_order,
@@ -67,7 +68,8 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return getattr(last_step(self.estimator), "group_columns", None) is not None
 
     def _without_group_columns(self, X: Any) -> Any:
-        if self.group_columns is None:
+        X = X if self.group_columns is None else as_pandas(X)
+        if self.group_columns is None or not isinstance(X, pd.DataFrame):
             return X
         if self._inner_takes_columns:
             return X

@@ -46,8 +46,8 @@ def audit(
         list[str] | None,
         typer.Option(
             metavar="COLUMNS",
-            help="Columns of probabilities: a pattern such as 'proba_*', names with commas "
-            "between, or of two classes that of the second. Adds calibration.",
+            help="Columns of probabilities, whose names end in the classes: a pattern such as "
+            "'proba_*', names with commas between, or of two classes one. Adds calibration.",
         ),
     ] = None,
     compare: Annotated[
@@ -94,7 +94,7 @@ def audit(
     check_columns(attributes, table.columns, table.where)
     chances = match_columns(proba, table.columns, table.where) if proba else []
     labels = [target, prediction, *attributes, *([compare] if compare else [])]
-    frame = table.read([*labels, *chances], labels=labels)
+    frame = table.read([*labels, *chances], labels=labels, numbers=chances)
     check_complete(frame, labels, table.where, "Drop such rows, or give them a name of their own")
     check_groups(frame, attributes, table.where)
 
@@ -160,25 +160,32 @@ def check_groups(frame: pd.DataFrame, groups: list[str], where: str) -> None:
 
 
 def _probabilities(frame: pd.DataFrame, columns: list[str], labels: list[str]) -> dict[str, Any]:
-    """Probabilities and the class of each column, which the names tell, or else the order."""
+    """Probabilities and the class of each column, which the ends of their names tell.
+
+    Raises
+    ------
+    ValueError
+        If they do not: whose probability a column has is never guessed.
+    """
     if not columns:
         return {}
-    if len(columns) == 1:
-        return {"y_proba": frame[columns[0]]}
-    import pandas as pd
-
-    classes = list(pd.unique(pd.concat([frame[name].drop_duplicates() for name in labels])))
-    named = {str(label): label for label in classes}
-    for column in columns:  # the text in front is that of any column whose end is a class
-        for text in named:
-            prefix = column.removesuffix(text)
+    classes = list(dict.fromkeys(v for name in labels for v in frame[name].cat.categories))
+    of = [label for label in classes if columns[0].endswith(label)]
+    if len(columns) == 1 and len(classes) == 2 and of:
+        label = max(of, key=len)  # 'female' ends in 'male'
+        proba = frame[columns[0]]
+        other = classes[1 - classes.index(label)]
+        return {"y_proba": frame[columns].assign(other=1 - proba), "classes": [label, other]}
+    for label in classes:  # the text in front is that of any column whose end is a class
+        for column in columns:
+            prefix = column.removesuffix(label)
             rest = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
-            if column.endswith(text) and len(rest) == len(columns) and named.keys() <= {*rest}:
-                return {
-                    "y_proba": frame[columns],
-                    "classes": [named.get(name, name) for name in rest],
-                }
-    return {"y_proba": frame[columns].to_numpy()}
+            if column.endswith(label) and len(rest) == len(columns) and {*classes} <= {*rest}:
+                return {"y_proba": frame[columns], "classes": rest}
+    raise ValueError(
+        f"the columns of probabilities, {', '.join(map(repr, columns))}, have no names that end in "
+        f"the classes, {', '.join(map(repr, classes))}: rename them, 'proba_{classes[0]}' and so on"
+    )
 
 
 def _check_output(name: str, source: str) -> str:

@@ -53,7 +53,7 @@ def split_names(given: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     names: list[str] = []
     for text in given or []:
         parts = [text] if text in known else [part.strip() for part in text.split(",")]
-        names += [part for part in parts if part and part not in names]
+        names += [part for part in parts if (part or text in known) and part not in names]
     return names
 
 

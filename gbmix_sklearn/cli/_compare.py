@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._console import tell
-from ._options import AsJson, Groups, ImageColumn, KeepTogether, Quiet, Root, Target
-from ._samples import Columns, Samples, find_columns, read_samples
+from ._options import (
+    AsJson,
+    Category,
+    Exclude,
+    Features,
+    Groups,
+    ImageColumn,
+    KeepTogether,
+    Number,
+    Quiet,
+    Root,
+    Target,
+    Text,
+)
+from ._samples import Columns, Samples, find_columns, find_named, read_samples
 from ._show import show_methods
 from ._tables import Table
 
 if TYPE_CHECKING:
     from ..comparison import MethodComparison
+    from ..tables import Schema
 
 __all__ = ["compare"]
 
@@ -36,18 +50,11 @@ def compare(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMNS",
-            help="Columns to predict from, with commas between, or patterns such as "
-            "'embedding_*'; else all but target and groups.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMNS", help="Columns that are not predicted from."),
-    ] = None,
+    features: Features = None,
+    exclude: Exclude = None,
+    number: Number = None,
+    category: Category = None,
+    text: Text = None,
     keep_together: KeepTogether = None,
     images: ImageColumn = None,
     root: Root = None,
@@ -88,11 +95,12 @@ def compare(
 ) -> None:
     """Compare methods on the same folds, by their worst group.
 
-    Each row is predicted by a model that has not seen it. Numbers are standardised, text becomes
-    categories. The columns of groups are not predicted from, unless --features names them.
+    Each row is predicted by a model that has not seen it. The columns of groups are not predicted
+    from, unless --features names them.
 
     gbmix compare train.csv --target y --groups sex,race --html report.html
     """
+    from ._features import learn
     from ._models import check_model_folder
 
     _check_outputs(
@@ -102,13 +110,16 @@ def compare(
         check_model_folder(Path(save), overwrite)
     table = Table(data)
     columns = find_columns(table, target, groups, features, exclude, images, keep_together)
+    named = find_named(table, columns, number=number, category=category, text=text)
     samples = read_samples(table, columns, root)
+    schema = None if images else learn(samples.X, samples.where, named)
+    X = samples.X if schema is None else schema.typed(samples.X)
 
     from .. import comparison
 
     with redirect_stdout(sys.stderr):  # a fit a line; stdout is for the result
         found = comparison.compare(
-            samples.X,
+            X,
             samples.y,
             samples.groups,
             methods=None if methods is None else _split_methods(methods),
@@ -130,7 +141,7 @@ def compare(
     if not len(found.predictions_.columns):
         raise ValueError("every method failed, see above")
     if save is not None:
-        _save(found, samples, columns, Path(save), seed)
+        _save(found, samples, schema, columns, Path(save), seed)
 
 
 def _check_outputs(
@@ -169,30 +180,35 @@ def _embedder(backbone: str | None, image_size: int | None) -> Any:
 
 
 def _save(
-    found: MethodComparison, samples: Samples, columns: Columns, folder: Path, seed: int
+    found: MethodComparison,
+    samples: Samples,
+    schema: Schema | None,
+    columns: Columns,
+    folder: Path,
+    seed: int,
 ) -> None:
     """Save the best method: one of this package as gbmix fit does, another one as a Pipeline."""
     from ..estimators import METHODS
-    from ._features import Features
+    from ._features import encode
     from ._models import PIPELINE, Model, write_pipeline
 
     best = found.best_
     tell(f"fitting {best} on all {len(samples):,} rows")
-    if best in METHODS and not columns.images:
-        encoder = Features.learn(samples.X, samples.where)
+    if best in METHODS and schema is not None:
         classifier = METHODS[best](random_state=seed)
         classifier.fit(
-            encoder.encode(samples.X, samples.where),
+            encode(schema, samples.X, samples.where),
             samples.y,
             samples.groups,
             keep_together=samples.units,
         )
-        Model(classifier, columns.target, columns.groups, encoder).save(folder)
+        Model(classifier, columns.target, columns.groups, schema).save(folder)
         tell(f"saved {best} in {folder}, for gbmix predict")
         return
     import joblib
 
-    fitted = found.fit_best(samples.X, samples.y, samples.groups, keep_together=samples.units)
+    X = samples.X if schema is None else schema.typed(samples.X)
+    fitted = found.fit_best(X, samples.y, samples.groups, keep_together=samples.units)
     write_pipeline(folder, lambda file: joblib.dump(fitted, file))
     tell(
         f"saved {best} as {folder / PIPELINE}: joblib.load reads it in Python, as code that is "

@@ -16,23 +16,28 @@ from ._console import tell
 from ._options import (
     AsJson,
     CacheDir,
+    Category,
     Device,
+    Exclude,
+    Features,
     Groups,
     ImageColumn,
     KeepTogether,
+    Number,
     Quiet,
     Root,
     Target,
+    Text,
     complete_method,
 )
-from ._samples import Samples, find_columns, read_samples
+from ._samples import Samples, find_columns, find_named, read_samples
 from ._settings import find_method, parse_settings
 from ._show import show_audit
 from ._tables import Table
 
 if TYPE_CHECKING:
     from ..report import GroupAudit
-    from ._features import Features
+    from ..tables import Schema
 
 __all__ = ["fit"]
 
@@ -63,18 +68,11 @@ def fit(
             help="A parameter of the method, such as alpha=2 or max_epochs=100; may be repeated.",
         ),
     ] = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMNS",
-            help="Columns to predict from, with commas between, or patterns such as "
-            "'embedding_*'; else all but target and groups.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMNS", help="Columns that are not predicted from."),
-    ] = None,
+    features: Features = None,
+    exclude: Exclude = None,
+    number: Number = None,
+    category: Category = None,
+    text: Text = None,
     keep_together: KeepTogether = None,
     images: ImageColumn = None,
     root: Root = None,
@@ -104,12 +102,12 @@ def fit(
 ) -> None:
     """Fit a classifier that is good for every group, and report its accuracy for each.
 
-    Numbers are standardised, text becomes categories. The columns of groups are not predicted
-    from, unless --features names them.
+    What each column holds is found once and kept with the model. The columns of groups are not
+    predicted from, unless --features names them.
 
     gbmix fit train.csv --target y --groups sex,race -o model
     """
-    from ._features import Features
+    from ._features import learn
     from ._models import Model, check_model_folder
 
     class_name = find_method(method)
@@ -123,6 +121,7 @@ def fit(
         )
     table = Table(data)
     columns = find_columns(table, target, groups, features, exclude, images, keep_together)
+    named = find_named(table, columns, number=number, category=category, text=text)
     samples = read_samples(table, columns, root)
     chosen_by = None
     if valid is not None:  # all on one side, whatever they belong to
@@ -141,22 +140,22 @@ def fit(
     )
     if chosen_by is None:
         samples, chosen_by = _divide(samples, classifier.validation_fraction, seed)
-    encoder = None if images else Features.learn(samples.X, samples.where)
+    schema = None if images else learn(samples.X, samples.where, named)
     if not quiet:
-        tell(_plan(class_name, samples, chosen_by, encoder))
+        tell(_plan(class_name, samples, chosen_by, schema))
     validation = {}
     if chosen_by is not None:
-        X_val = _encoded(chosen_by, encoder)
+        X_val = _encoded(chosen_by, schema)
         validation = {"X_val": X_val, "y_val": chosen_by.y, "groups_val": chosen_by.groups}
     with redirect_stdout(sys.stderr):  # an epoch a line; stdout is for the result
         classifier.fit(
-            _encoded(samples, encoder),
+            _encoded(samples, schema),
             samples.y,
             samples.groups,
             keep_together=samples.units,
             **validation,
         )
-    Model(classifier, target, columns.groups, encoder, images).save(Path(output))
+    Model(classifier, target, columns.groups, schema, images).save(Path(output))
     tell(f"saved the model of epoch {classifier.best_epoch_} in {output}")
     audit = _audit(classifier, validation) if validation else None
     if as_json:
@@ -185,14 +184,14 @@ def _divide(samples: Samples, fraction: float | None, seed: int) -> tuple[Sample
     return samples.take(train), samples.take(valid)
 
 
-def _encoded(samples: Samples, encoder: Features | None) -> Any:
-    return samples.X if encoder is None else encoder.encode(samples.X, samples.where)
+def _encoded(samples: Samples, schema: Schema | None) -> Any:
+    from ._features import encode
+
+    return samples.X if schema is None else encode(schema, samples.X, samples.where)
 
 
-def _plan(
-    class_name: str, samples: Samples, valid: Samples | None, encoder: Features | None
-) -> str:
-    of = "images" if encoder is None else f"rows of {len(encoder.names)} columns"
+def _plan(class_name: str, samples: Samples, valid: Samples | None, schema: Schema | None) -> str:
+    of = "images" if schema is None else f"rows of {len(schema.names)} columns"
     by = "all epochs are run" if valid is None else f"{len(valid):,} others choose the epoch"
     return f"{class_name} on {len(samples):,} {of}; {by}"
 

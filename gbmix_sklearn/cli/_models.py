@@ -16,11 +16,11 @@ from typing import IO, Any
 
 from .._files import read_plain, replace_file
 from ..exceptions import GBMixError
-from ._features import Features
+from ..tables import Schema
 
 __all__ = ["PIPELINE", "Model", "check_model_folder", "write_pipeline"]
 
-_FORMAT = 1
+_FORMAT = 2
 #: beside the files that the classifier saves
 _DATA = "data.json"
 #: a Pipeline of scikit-learn's, which is code and not read by any command
@@ -51,8 +51,8 @@ class Model:
         Column of the class.
     groups : list of str
         Columns of sensitive attributes.
-    features : Features or None
-        The columns of a table that it predicts from.
+    features : Schema or None
+        The columns of a table that it predicts from, and what they hold.
     images : str or None
         Or the column with paths of images.
     """
@@ -60,7 +60,7 @@ class Model:
     classifier: Any
     target: str
     groups: list[str]
-    features: Features | None = None
+    features: Schema | None = None
     images: str | None = None
 
     def save(self, folder: Path) -> None:
@@ -148,7 +148,7 @@ def _options(description: dict[str, Any]) -> dict[str, Any]:
         "target": target,
         "groups": groups,
         "images": images,
-        "features": None if features is None else Features.from_json(features),
+        "features": None if features is None else Schema.from_json(features),
     }
 
 

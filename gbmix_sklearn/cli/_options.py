@@ -9,14 +9,19 @@ import typer
 __all__ = [
     "AsJson",
     "CacheDir",
+    "Category",
     "Device",
+    "Exclude",
+    "Features",
     "Groups",
     "ImageColumn",
     "KeepTogether",
+    "Number",
     "OnError",
     "Quiet",
     "Root",
     "Target",
+    "Text",
     "complete_method",
     "method_names",
 ]
@@ -38,6 +43,30 @@ KeepTogether = Annotated[
         help="What rows belong to, such as the person in an image: never on two sides of a split, "
         "and not predicted from.",
     ),
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMNS",
+        help="Columns to predict from, with commas between, or patterns such as 'embedding_*'; "
+        "else all but target and groups.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns that are not predicted from."),
+]
+Number = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns that are numbers, whatever they look like."),
+]
+Category = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns that are categories, whatever they look like."),
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns of free text, whose words are predicted from."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -10,10 +10,11 @@ import typer
 
 from ._columns import check_columns
 from ._console import tell
+from ._features import encode
 from ._formulas import warn_of_formulas
 from ._images import image_paths, list_images
 from ._options import Device, ImageColumn, Root
-from ._tables import STDIO, Table, check_table_name, is_parquet, write_table
+from ._tables import STDIO, Table, check_table_name, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def predict(
 
     check_table_name(output)
     fitted = Model.load(Path(model), device)
-    rows, X, used = _read(fitted, data, images, root, as_text=not is_parquet(output))
+    rows, X, used = _read(fitted, data, images, root)
     added = {column: fitted.classifier.predict(X)}
     if proba:
         if not hasattr(fitted.classifier, "predict_proba"):
@@ -87,7 +88,7 @@ def predict(
 
 
 def _read(
-    model: Model, data: str, images: str | None, root: str | None, *, as_text: bool
+    model: Model, data: str, images: str | None, root: str | None
 ) -> tuple[pd.DataFrame, Any, list[str]]:
     """Rows to write again, what to predict from, and the columns it was made of."""
     if model.images is not None and os.path.isdir(data):
@@ -106,7 +107,7 @@ def _read(
     if not len(frame):
         raise ValueError(f"{table.where} has no rows")
     # fields of a CSV file go out as they came in
-    rows = table.read_text() if as_text and not table.is_parquet else table.read()
+    rows = table.read() if table.is_parquet else table.read_text()
     if model.features is None:
         return rows, image_paths(frame, used[0], table, root), used
-    return rows, model.features.encode(frame, table.where), used
+    return rows, encode(model.features, frame, table.where), used

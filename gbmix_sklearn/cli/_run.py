@@ -22,7 +22,6 @@ WRONG_INPUT, BUG, INTERRUPTED = 2, 3, 130
 _EXPECTED = (
     GBMixError,
     ValueError,
-    TypeError,
     OSError,
     ImportError,
     MemoryError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["Columns", "Samples", "find_columns", "read_samples"]
+__all__ = ["Columns", "Samples", "find_columns", "find_named", "read_samples"]
+
+
+#: a target with more values may be no class at all
+_MOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,9 @@ def find_columns(
         chosen = match_columns(features, known, where)
     else:
         chosen = [name for name in known if name not in (target, *attributes)]
+        if chosen.count("") > 1:  # one is left out by the schema, as an index
+            warnings.warn(f"{where}: columns without a name are left out", stacklevel=2)
+            chosen = [name for name in chosen if name]
     if exclude:
         left_out = match_columns(exclude, known, where)
         chosen = [name for name in chosen if name not in left_out]
@@ -129,6 +137,32 @@ def find_columns(
     if not chosen:
         raise ValueError(f"{where} has no column left to predict from")
     return Columns(target, attributes, chosen, None, unit)
+
+
+def find_named(
+    table: Table, columns: Columns, **given: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Find the features that are named to be of some kind.
+
+    Raises
+    ------
+    ValueError
+        If one is no feature, or is to be two things.
+    """
+    named = {
+        kind: match_columns(names, table.columns, table.where)
+        for kind, names in given.items()
+        if names
+    }
+    taken: dict[str, str] = {}
+    for kind, names in named.items():
+        for name in names:
+            if name not in columns.features:
+                raise ValueError(f"--{kind} names {name!r}, which is not predicted from")
+            if name in taken:
+                raise ValueError(f"{name!r} cannot be --{taken[name]} and --{kind}")
+            taken[name] = kind
+    return named
 
 
 def read_samples(table: Table, columns: Columns, root: str | None) -> Samples:
@@ -144,10 +178,40 @@ def read_samples(table: Table, columns: Columns, root: str | None) -> Samples:
     frame = table.read([*columns.labels, *used], labels=columns.labels)
     check_complete(frame, columns.labels, table.where, "Leave such rows out")
     check_groups(frame, columns.groups, table.where)
+    _check_classes(frame[columns.target], table.where)
+    both = {name: str for name in used if name in columns.labels}  # text again, to be read as any
     return Samples(
         table.where,
-        image_paths(frame, columns.images, table, root) if columns.images else frame[used],
-        frame[columns.target].to_numpy(),
+        image_paths(frame, columns.images, table, root)
+        if columns.images
+        else frame[used].astype(both),
+        frame[columns.target].to_numpy(dtype=object),
         frame[columns.groups],
         frame[columns.unit].to_numpy() if columns.unit else None,
+    )
+
+
+def _check_classes(target: pd.Series, where: str) -> None:
+    """Refuse numbers that measure something, and names: a classifier needs classes.
+
+    Raises
+    ------
+    ValueError
+        If the target has many numbers, some of them fractions, or hardly a value twice.
+    """
+    from ..tables._numbers import PLAIN
+
+    values = target.cat.categories
+    if len(values) <= _MOST_CLASSES:
+        return
+    numbers = PLAIN.parse(values)
+    if (numbers % 1 != 0).any() and not (numbers != numbers).any():
+        what = "is continuous"
+    elif 2 * len(values) > len(target):
+        what = "hardly has a value twice"
+    else:
+        return
+    raise ValueError(
+        f"{where}: the target {target.name!r} {what}, with {len(values):,} values such as "
+        f"{values[0]!r}: classes are needed, such as above and below a limit"
     )

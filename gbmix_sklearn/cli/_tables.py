@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,9 +37,6 @@ STDIO = "-"
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _PARQUET = (".parquet", ".pq")
-#: what stands for a missing feature; as the name of a class or group, most of these are names
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-
 #: what reading a damaged file raises beside pandas' own errors
 _BROKEN = (csv.Error, gzip.BadGzipFile, zlib.error, EOFError)
 _QUOTE = "A field with a comma or a line break in it must stand in double quotes"
@@ -91,17 +88,22 @@ class Table:
         return Path() if self._content is not None else self.path.parent
 
     def read(
-        self, columns: Sequence[str] | None = None, labels: Sequence[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        labels: Sequence[str] = (),
+        numbers: Sequence[str] = (),
     ) -> pd.DataFrame:
-        """Read the table.
+        """Read the table; all that is in a CSV file is text, for a schema to make more of it.
 
         Parameters
         ----------
         columns : sequence of str, default=None
             The columns wanted; None is all.
         labels : sequence of str, default=()
-            Columns of classes or groups. Only empty fields are missing there: ``NA`` and ``None``
-            are names. Text comes as pandas' categories, in sorted order, where the file has it so.
+            Columns of classes or groups: text with its spelling, as pandas' categories, numbers
+            among them in the order of their values. Only empty fields are missing.
+        numbers : sequence of str, default=()
+            Columns that must be numbers.
 
         Raises
         ------
@@ -113,11 +115,16 @@ class Table:
         if double:
             raise ValueError(f"{self.where} has several columns {double[0]!r}; rename all but one")
         if self.is_parquet:
-            return self._read_parquet(wanted, labels)
-        missing = {name: [""] if name in labels else _MISSING for name in self.columns}
-        frame = self._read_csv(keep_default_na=False, na_values=missing)
-        self._check_short_lines(frame)
-        return frame if columns is None else frame[wanted]
+            frame = self._read_parquet(wanted, labels)
+        else:
+            kinds = {name: "str" for name in wanted if name not in numbers}
+            frame = self._read_csv(dtype=kinds, keep_default_na=False, na_values=[""])
+            self._check_short_lines(frame)
+            frame = frame[wanted]
+        for name in numbers:
+            if frame[name].dtype.kind not in "biuf":
+                raise ValueError(f"{self.where}: column {name!r} must have numbers alone")
+        return frame.assign(**{name: _as_labels(frame[name]) for name in labels})
 
     def read_text(self) -> pd.DataFrame:
         """Read all fields of a CSV file as the text that they are, to be written again."""
@@ -128,19 +135,19 @@ class Table:
     def _read_csv(self, **options: Any) -> pd.DataFrame:
         import pandas as pd
 
-        try:
-            # All columns are read, also those that nobody wants: told to leave some out, pandas
-            # takes lines that have too many fields, whose columns have shifted.
-            with self._open() as file, warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(
-                    file, sep=self._separator, index_col=False, low_memory=False, **options
-                )
-        except pd.errors.ParserWarning:
+        first = next(islice(self._lines(), 1, None), None)
+        if first is not None and len(first[1]) > len(self.columns):  # pandas takes it, shifted
             raise ValueError(
                 f"{self.where}: the first line below the header has more fields than the header. "
                 f"{_QUOTE}"
-            ) from None
+            )
+        try:
+            # All columns are read, also those that nobody wants: told to leave some out, pandas
+            # takes lines that have too many fields, whose columns have shifted.
+            with self._open() as file:
+                frame = pd.read_csv(
+                    file, sep=self._separator, index_col=False, low_memory=False, **options
+                )
         except pd.errors.ParserError as error:
             message = str(error).removeprefix("Error tokenizing data. C error: ").strip()
             raise ValueError(f"{self.where}: {message}. {_QUOTE}") from error
@@ -209,11 +216,7 @@ class Table:
             # not read_table: it is for folders as well, and takes long to load
             lambda parquet: parquet.ParquetFile(self.path, read_dictionary=coded).read(columns)
         )
-        frame = table.to_pandas(ignore_metadata=True)[list(columns)]
-        for name in coded:  # in sorted order, as labels are everywhere
-            categories = frame[name].cat.categories
-            frame[name] = frame[name].cat.reorder_categories(sorted(categories))
-        return frame
+        return table.to_pandas(ignore_metadata=True)[list(columns)]
 
     def _parquet(self, read: Any) -> Any:
         parquet = _import_parquet()
@@ -223,6 +226,18 @@ class Table:
             return read(parquet)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{self.where} cannot be read as Parquet: {error}") from error
+
+
+def _as_labels(column: pd.Series) -> pd.Series:
+    """Labels of any type as categories of text, in the order that the file has, or else sorted."""
+    from ..tables._values import in_order, text_of
+
+    if column.dtype != "category":
+        column = column.astype("category")
+    values = column.cat.categories
+    texts = [value if isinstance(value, str) else text_of(value) for value in values]
+    column = column.cat.rename_categories(texts)
+    return column if column.cat.ordered else column.cat.reorder_categories(in_order(texts))
 
 
 def check_complete(frame: pd.DataFrame, columns: Sequence[str], where: str, cure: str) -> None:

@@ -15,13 +15,15 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import indexable
 from sklearn.utils.validation import column_or_1d
 
+from .._frames import as_pandas
 from ..backbones import TimmEmbedder
 from ..backbones._forms import looks_like_images
 from ..balance._fitting import last_step
 from ..exceptions import MissingGroupsError
 from ..groups import Cells, check_group_columns, take_groups, training_cells
 from ..model_selection._units import encode_units
-from ._encoding import WithoutColumns, check_table
+from ..tables import Schema
+from ._encoding import WithoutColumns
 
 __all__ = ["Samples", "prepare", "prepares_itself", "read_samples", "with_front"]
 
@@ -130,6 +132,7 @@ def read_samples(
     ValueError, TypeError
         If data or groups cannot be used.
     """
+    X = as_pandas(X)
     groups = take_groups(X, groups, group_columns)
     if groups is None:
         raise MissingGroupsError(
@@ -179,7 +182,9 @@ def prepare(samples: Samples) -> Samples:
                 "out of X, y and groups"
             )
     elif isinstance(features, pd.DataFrame):
-        check_table(features)
+        Schema.learn(  # says what cannot be used
+            features.set_axis([str(name) for name in features.columns], axis=1)
+        )
     if not samples.has_images and not np.shape(features)[1:]:
         raise ValueError(
             "X must be a table, a matrix of numbers, or images; got one value for each sample. "

@@ -15,8 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 from ..balance import GroupThresholdClassifier
 from ..estimators import METHODS
+from ..tables import TableEncoder
 from ._cell_weighted import CellWeightedClassifier
-from ._encoding import CategoryColumns, NumberColumns
+from ._encoding import CategoryColumns
 from ._inputs import prepares_itself
 
 __all__ = ["METHOD_NAMES", "default_methods", "find_method", "make_methods"]
@@ -118,13 +119,13 @@ def _own(name: Any, value: Any, kind: Kind, seed: int) -> Any:
     # a Pipeline of the user's, or what takes the columns of groups from X, knows its columns
     if kind == "matrix" or isinstance(value, Pipeline) or prepares_itself(value):
         return clone(value)
-    return _encoded(NumberColumns(), clone(value))
+    return _encoded(TableEncoder(), clone(value))
 
 
 def _named(name: str, kind: Kind, seed: int) -> Any:
     if name in METHODS:
         method = METHODS[name](random_state=seed)  # these scale by themselves
-        return _encoded(NumberColumns(), method) if kind == "table" else method
+        return _encoded(TableEncoder(), method) if kind == "table" else method
     if name.startswith("boosting"):
         trees = CellWeightedClassifier(
             HistGradientBoostingClassifier(random_state=seed),
@@ -132,7 +133,7 @@ def _named(name: str, kind: Kind, seed: int) -> Any:
             random_state=seed,
         )
         return _encoded(CategoryColumns(), trees) if kind == "table" else trees
-    scale = NumberColumns() if kind == "table" else StandardScaler()
+    scale = TableEncoder() if kind == "table" else StandardScaler()
     logistic = LogisticRegression(max_iter=1000)
     if name == "class-scaled ERM":
         # Class offsets for the worst cell, https://arxiv.org/abs/2412.15311

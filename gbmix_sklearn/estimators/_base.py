@@ -13,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._device import resolve_device, resolve_precision
+from .._frames import as_pandas
 from .._random_state import borrowed_random_state
 from .._visible import visible_lines
 from ..backbones._images import Images
@@ -156,6 +157,8 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         self._validate_params()
         self._check_parameters()
         given = X, y, groups
+        if self.group_columns is not None:
+            X = as_pandas(X)
         groups = take_groups(X, groups, self.group_columns)
         check_same_order(X=X, y=y, groups=groups)
         X, y, attribute = self._check_training_data(X, y, groups)

@@ -10,18 +10,20 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_consistent_length, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
+from .._frames import as_pandas
 from ..backbones._forms import different_shapes, looks_like_images
 from ..backbones._images import Images
 from ..exceptions import MissingGroupsError, MissingGroupsWarning
 from ..groups import (
     Attribute,
     Cells,
-    check_labels,
+    check_no_missing_labels,
     check_same_order,
     drop_columns,
     encode_attribute,
@@ -52,6 +54,22 @@ _NOT_SPARSE = (
     "the step before to, such as OneHotEncoder(sparse_output=False) or "
     "make_column_transformer(..., sparse_threshold=0)"
 )
+
+
+def _unusable_columns(X: Any, group_columns: list[Any]) -> str:
+    """Say which columns of a table are no numbers, or have missing values."""
+    X = as_pandas(X)
+    if not isinstance(X, pd.DataFrame):
+        return ""
+    X = X.drop(columns=group_columns, errors="ignore")
+    text = [name for name in X if not is_numeric_dtype(X[name])]
+    missing = [name for name in X if X[name].isna().any()]
+    said = {"hold no numbers": text, "have missing values": missing}
+    return "; ".join(
+        f"columns {', '.join(map(repr, names))} of X {what}"
+        for what, names in said.items()
+        if names
+    )
 
 
 class Validation(NamedTuple):
@@ -94,14 +112,11 @@ class InputChecks:
         columns = [] if self.group_columns is None else list(groups.columns)
         self._group_columns = columns
         if y is not None:
-            check_labels(y)
+            check_no_missing_labels(y)
         if self._takes_images:
             X, y = self._check_images_and_labels(X, y)
         else:
             X, y = self._check_numbers_and_labels(X, y)
-        if y.dtype.kind == "O" and pd.isna(y).any():
-            row = int(np.flatnonzero(pd.isna(y))[0])
-            raise ValueError(f"y has a missing label at row {row}; drop such rows")
         check_classification_targets(y)
         if groups is not None:
             return X, y, encode_attribute(groups, len(X))
@@ -176,6 +191,12 @@ class InputChecks:
                     f"samples of X have different shapes: {shapes}. A module takes them as one "
                     "array: resize them first, or give the name of a timm model as backbone"
                 ) from error
+            columns = _unusable_columns(X, self._group_columns)
+            if columns and str(error).startswith(("could not convert", "Input X contains NaN")):
+                raise ValueError(
+                    f"{error}\n{columns}. Make numbers of a table first, with "
+                    f"make_pipeline(TableEncoder(), {type(self).__name__}())"
+                ) from error
             raise
 
     def _array_checks(self) -> dict[str, Any]:
@@ -196,7 +217,7 @@ class InputChecks:
         if self._group_columns and groups_val is None:
             groups_val = take_groups(X_val, None, self.group_columns)
         check_same_order(X_val=X_val, y_val=y_val, groups_val=groups_val)
-        check_labels(y_val)
+        check_no_missing_labels(y_val, "y_val")
         X_val = self._check_input(X_val)
         y_val = column_or_1d(y_val)
         if len(y_val) != len(X_val):
@@ -228,6 +249,7 @@ class InputChecks:
                     f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
                 )
             return X
+        X = as_pandas(X)
         names = getattr(self, "feature_names_in_", None)  # absent where names are no text
         n_expected = self.n_features_in_ - len(self._group_columns)
         X = drop_columns(X, self._group_columns)
@@ -253,7 +275,7 @@ class InputChecks:
         return X
 
     def _has_group_columns(self, X: Any) -> bool:
-        return any(column in getattr(X, "columns", ()) for column in self._group_columns)
+        return any(column in getattr(as_pandas(X), "columns", ()) for column in self._group_columns)
 
 
 def _readable(X: Any) -> Any:

@@ -8,7 +8,6 @@ occur. With ``C`` classes and ``S`` attribute values there are ``C * S`` cells, 
 
 from ._arguments import (
     check_group_columns,
-    check_labels,
     drop_columns,
     list_columns,
     require_groups,
@@ -22,8 +21,6 @@ from ._attribute import (
     encode_attribute,
     encode_target,
     encode_together,
-    frame_of_others,
-    is_other_table,
     no_attribute,
 )
 from ._cells import (
@@ -35,6 +32,7 @@ from ._cells import (
     too_small,
     warn_of_cells_without_judge,
 )
+from ._missing import check_no_missing_labels, missing_rows
 from ._names import order_of_attributes
 from ._plan import plan_cells
 from ._rows import check_same_order
@@ -45,17 +43,16 @@ __all__ = [
     "Cells",
     "as_frame",
     "check_group_columns",
-    "check_labels",
+    "check_no_missing_labels",
     "check_same_order",
     "drop_columns",
     "encode_attribute",
     "encode_target",
     "encode_together",
-    "frame_of_others",
     "hint_at_units",
-    "is_other_table",
     "list_columns",
     "make_cells",
+    "missing_rows",
     "no_attribute",
     "one_class_in_each_group",
     "order_of_attributes",

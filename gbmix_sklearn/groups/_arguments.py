@@ -10,14 +10,15 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from .._frames import as_pandas
 from ..exceptions import GroupsError, MissingGroupsError
-from ._attribute import encode_attribute, encode_target, frame_of_others, is_other_table
+from ._attribute import encode_attribute
 from ._cells import Cells, one_class_in_each_group
+from ._missing import check_no_missing_labels
 from ._rows import check_same_order
 
 __all__ = [
     "check_group_columns",
-    "check_labels",
     "drop_columns",
     "list_columns",
     "require_groups",
@@ -54,8 +55,7 @@ def take_groups(X: Any, groups: Any, group_columns: Any) -> Any:
             f"groups were given although group_columns={group_columns!r} says which columns of X "
             "to take them from; give one of the two"
         )
-    if is_other_table(X):
-        X = frame_of_others(X)
+    X = as_pandas(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"group_columns={group_columns!r} needs X to have named columns, as a pandas "
@@ -79,23 +79,8 @@ def list_columns(group_columns: Any) -> list[Any]:
 
 def drop_columns(X: Any, columns: list[Any]) -> Any:
     """Leave columns out of a table of any library; those that are absent do not matter."""
-    if isinstance(X, pd.DataFrame):
-        return X.drop(columns=columns, errors="ignore")
-    if is_other_table(X):
-        return frame_of_others(X).drop(columns=columns, errors="ignore")
-    return X
-
-
-def check_labels(y: Any) -> None:
-    """Refuse missing labels that NumPy would make text.
-
-    Raises
-    ------
-    ValueError
-        If a label is missing among texts.
-    """
-    if isinstance(y, list | tuple) or np.asarray(y).dtype.kind == "U":
-        encode_target(y)
+    X = as_pandas(X)
+    return X.drop(columns=columns, errors="ignore") if isinstance(X, pd.DataFrame) else X
 
 
 def require_groups(X: Any, groups: Any, group_columns: Any, *, name: str) -> Any:
@@ -146,12 +131,11 @@ def training_cells(X: Any, y: Any, groups: Any, *, name: str) -> tuple[np.ndarra
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None")
     check_same_order(X=X, y=y, groups=groups)
-    check_labels(y)
+    check_no_missing_labels(y)
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     if not len(y):
         raise ValueError("X has 0 samples: there is nothing to fit")
-    encode_target(y)  # says which label is missing
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._frames import as_pandas
 from ..exceptions import GroupsError
+from ._missing import check_no_missing_labels, missing_rows
 from ._names import order_of_attributes
 
 __all__ = [
@@ -18,8 +20,6 @@ __all__ = [
     "encode_attribute",
     "encode_target",
     "encode_together",
-    "frame_of_others",
-    "is_other_table",
     "no_attribute",
 ]
 
@@ -90,6 +90,7 @@ def as_frame(values: Any) -> pd.DataFrame:
     TypeError
         If `values` is no array-like.
     """
+    values = as_pandas(values)
     if isinstance(values, pd.DataFrame):
         return values
     if isinstance(values, pd.Series):
@@ -106,25 +107,7 @@ def as_frame(values: Any) -> pd.DataFrame:
             "groups must be an array, Series or DataFrame with one row for each sample, "
             f"got {type(values).__name__}"
         )
-    if is_other_table(values):
-        return frame_of_others(values)
-    if isinstance(name := getattr(values, "name", None), str) and hasattr(values, "to_numpy"):
-        return pd.DataFrame({name or "group": values.to_numpy()})  # a Series of polars
     return _frame_of_array(values)
-
-
-def is_other_table(values: Any) -> bool:
-    """Whether these are columns with names of another library than pandas, such as polars."""
-    if isinstance(values, pd.DataFrame) or len(getattr(values, "shape", ())) != 2:
-        return False
-    return hasattr(values, "columns") or hasattr(values, "column_names")
-
-
-def frame_of_others(table: Any) -> pd.DataFrame:
-    """Copy a table of another library, such as polars or pyarrow, to pandas."""
-    names = getattr(table, "column_names", None)  # pyarrow's; its columns are data
-    names = list(table.columns if names is None else names)
-    return pd.DataFrame({name: table[name].to_numpy() for name in names})
 
 
 def _frame_of_array(values: Any) -> pd.DataFrame:
@@ -206,7 +189,7 @@ def encode_attribute(
     values = {}
     for position in range(frame.shape[1]):
         column = frame.iloc[:, position]
-        missing = np.flatnonzero(column.isna().to_numpy())
+        missing = missing_rows(column)
         if len(missing):
             raise GroupsError(
                 f"{name} has {len(missing)} missing value(s) in column "
@@ -305,8 +288,6 @@ def encode_target(y: Any) -> Attribute:
     frame = as_frame(y)
     if frame.shape[1] != 1:
         raise ValueError(f"y must be 1-D, with one label for each sample; got shape {frame.shape}")
-    missing = np.flatnonzero(frame.iloc[:, 0].isna().to_numpy())
-    if len(missing):
-        raise ValueError(f"y has {len(missing)} missing label(s), the first at row {missing[0]}")
+    check_no_missing_labels(frame.iloc[:, 0])
     codes, uniques = _sorted_factorize(frame.iloc[:, 0])
     return Attribute(codes, pd.DataFrame({"target": uniques}))

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._frames import as_pandas
 from ..exceptions import DisjointLabelsWarning, GroupsWarning, MissingGroupsError
 from ..groups import (
     Cells,
     as_frame,
+    check_no_missing_labels,
     check_same_order,
     hint_at_units,
     make_cells,
@@ -59,6 +61,7 @@ def check_scored(y_true: Any, y_pred: Any, groups: Any, sample_weight: Any = Non
 
 def _labels(values: Any, name: str) -> pd.Series:
     """1-D labels as Python objects, so that labels of any two types can be compared."""
+    values = as_pandas(values)
     if isinstance(values, pd.DataFrame) or not isinstance(
         values, list | tuple | pd.Series | pd.Index | pd.Categorical
     ):
@@ -69,11 +72,7 @@ def _labels(values: Any, name: str) -> pd.Series:
     elif len(shape) != 1:
         raise ValueError(f"{name} must be 1-D, with one label for each sample; got shape {shape}")
     labels = pd.Series(values).astype(object).reset_index(drop=True)
-    missing = np.flatnonzero(labels.isna().to_numpy())
-    if len(missing):
-        raise ValueError(
-            f"{name} has {len(missing)} missing label(s), the first at row {missing[0]}"
-        )
+    check_no_missing_labels(labels, name)
     return labels
 
 
@@ -117,7 +116,9 @@ def _check_labels_meet(truth: pd.Series, predicted: pd.Series, groups: Any) -> N
         f"{_some(given)}. Labels that mean the same must be spelt the same"
         + _hint_at_swap(groups, given)
     )
-    if len(known) > 1 and len(given) > 1:
+    spelt = {str(label).strip().casefold() for label in known}
+    alike = any(str(label).strip().casefold() in spelt for label in given)
+    if alike or (len(known) > 1 and len(given) > 1):
         raise ValueError(message)
     # of a single class all may simply be wrong, and true is not spelt in two ways
     if len(truth) >= _ENOUGH and not isinstance(known[0], bool | np.bool_):

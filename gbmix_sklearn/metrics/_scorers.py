@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
 import pandas as pd
@@ -44,6 +44,27 @@ _SCORES: dict[str, tuple[Callable[..., float], bool]] = {
     "equalized_odds": (equalized_odds_difference, False),
 }
 _RESPONSE_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+
+class _WithGroups:
+    """A score function that says what to do where scikit-learn calls it without groups.
+
+    TunedThresholdClassifierCV and others take it out of the scorer, which then finds no columns.
+    """
+
+    def __init__(self, score_func: Callable[..., float]):
+        update_wrapper(self, score_func)
+        self._score_func = score_func
+
+    def __call__(self, *args: Any, groups: Any = None, **kwargs: Any) -> float:
+        if groups is None:
+            raise MissingGroupsError(
+                f"{getattr(self, '__name__', self._score_func)} got no groups: what scores here "
+                "takes the score function out of the scorer, so that group_columns cannot reach "
+                "it. Enable metadata routing, with sklearn.set_config(enable_metadata_routing="
+                "True), make the scorer without group_columns, and pass groups=... to fit"
+            )
+        return self._score_func(*args, groups=groups, **kwargs)
 
 
 class GroupScorer(_BaseScorer):

@@ -6,7 +6,7 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
@@ -198,9 +198,7 @@ class LogisticFits:
         if self._moment.ndim == 1:
             factor = 1 / np.sqrt(_CURVATURE * self._moment + 1 / C)
         else:
-            bound = _CURVATURE * self._moment
-            bound[np.diag_indices(d)] += 1 / C
-            lower = cholesky(bound, lower=True)
+            lower = _lower_factor(_CURVATURE * self._moment, 1 / C)
             factor = solve_triangular(lower, np.eye(d), lower=True)
         self._factors[C] = factor
         return factor
@@ -218,6 +216,23 @@ class LogisticFits:
         else:
             weighted = np.sqrt(share)[:, None] * self.X
         return (weighted.T @ weighted).astype(np.float64)
+
+
+def _lower_factor(bound: np.ndarray, penalty: float) -> np.ndarray:
+    """Factorise the bound on the Hessian, in which weak penalties are a little stronger.
+
+    The moment is in single precision: of features that add up to a constant, as those of categories
+    do, it has eigenvalues of zero that rounding makes negative. What is added decides the
+    coordinates alone, and not what is minimised in them.
+    """
+    diagonal = np.diag_indices(len(bound))
+    penalty = max(penalty, float(np.finfo(np.float32).eps) * bound.trace())
+    while True:
+        bound[diagonal] += penalty
+        try:
+            return cholesky(bound, lower=True)
+        except LinAlgError:
+            penalty *= 10
 
 
 def _times(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -35,7 +35,9 @@ def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     mean = z.mean(axis=0, dtype=np.float64)
     scale = z.std(axis=0, dtype=np.float64)
-    scale = unit_where_constant(mean, scale, float(np.finfo(z.dtype).eps))
+    # sums over rows round at each of them, if only in double precision
+    eps = max(float(np.finfo(z.dtype).eps), len(z) * float(np.finfo(np.float64).eps))
+    scale = unit_where_constant(mean, scale, eps)
     return mean.astype(z.dtype), scale.astype(z.dtype)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..groups import encode_target, frame_of_others, is_other_table
+from .._frames import as_pandas
+from ..groups import encode_target
 from ._outcomes import Outcomes
 
 __all__ = ["Calibration", "calibrate"]
@@ -70,8 +71,7 @@ def calibrate(outcomes: Outcomes, y_proba: Any, classes: Any = None) -> Calibrat
         If `y_proba` does not fit the samples or the classes, or holds no probabilities.
     """
     truth, predicted = (outcomes.kinds[name].astype(object) for name in ("y_true", "y_pred"))
-    if is_other_table(y_proba):
-        y_proba = frame_of_others(y_proba)
+    y_proba = as_pandas(y_proba)
     if classes is None and isinstance(y_proba, pd.DataFrame):
         classes = y_proba.columns
     if classes is None:

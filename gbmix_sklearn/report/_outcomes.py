@@ -144,7 +144,7 @@ def _find_kinds(y_true: Any, y_pred: Any, groups: Any) -> tuple[np.ndarray, np.n
     n_kinds = 1
     for column in columns:
         codes, levels = pd.factorize(column)
-        if codes.min() < 0:  # a missing value
+        if codes.min() < 0 or "nan" in levels:  # a missing value, or text made of one
             return None
         kind, n_kinds = _dense(kind * len(levels) + codes, n_kinds * len(levels))
     example = np.empty(n_kinds, dtype=np.int64)

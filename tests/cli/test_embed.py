@@ -68,7 +68,7 @@ def test_columns_of_a_table_are_arrays_without_pickle(gbmix, images):
     gbmix("embed", "images/table.csv", "--images", "file", "-o", "e.npz", *OPTIONS)
     with np.load("e.npz", allow_pickle=False) as saved:
         assert saved["y"].tolist() == list("aabbab")
-        np.testing.assert_array_equal(saved["age"], [1.5, np.nan, 3, 4, 5, 6])
+        assert saved["age"].tolist() == ["1.5", "", "3.0", "4.0", "5.0", "6.0"]
 
 
 def test_a_broken_image_stops_everything_or_is_left_out(gbmix, images, folder, expected):

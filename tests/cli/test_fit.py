@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gbmix_sklearn import GBMixClassifier, load_model
+from gbmix_sklearn.cli._features import encode
 from gbmix_sklearn.cli._models import Model
 
 from .conftest import people
@@ -51,7 +52,7 @@ def test_predictions_are_those_of_the_model_that_was_fitted(gbmix, train, folder
     gbmix("predict", "model", "test.csv", "-o", "p.csv", "--proba")
     found = pd.read_csv("p.csv")
     model = Model.load(folder / "model", "cpu")
-    X = model.features.encode(pd.read_csv("test.csv"), "test.csv")
+    X = encode(model.features, pd.read_csv("test.csv"), "test.csv")
     assert found["prediction"].tolist() == model.classifier.predict(X).tolist()
     np.testing.assert_allclose(
         found[["proba_no", "proba_yes"]], model.classifier.predict_proba(X), atol=1e-6
@@ -262,7 +263,7 @@ class TestKeepTogether:
         original = GBMixClassifier.fit
         monkeypatch.setattr(GBMixClassifier, "fit", fit)
         found = json.loads(gbmix(*FIT, "--keep-together", "household", "--json").out)
-        counts = np.bincount(seen["units"], minlength=100)
+        counts = np.bincount(seen["units"].astype(int), minlength=100)
         assert set(counts) == {0, 4}
         assert found["n_rows"] + seen["n_valid"] == 400
         assert (counts == 0).sum() * 4 == seen["n_valid"]

@@ -46,7 +46,9 @@ def test_long_messages_stay_on_one_line(run):
     assert output.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [KeyError("y"), AssertionError(), ValueError()])
+@pytest.mark.parametrize(
+    "error", [KeyError("y"), AssertionError(), ValueError(), TypeError("no [such] argument")]
+)
 def test_anything_else_is_a_bug_that_is_to_be_reported(run, error):
     code, output = run(failing(error))
     assert code == 3

@@ -182,7 +182,7 @@ def test_data_that_cannot_be_used(name):
         method(name).fit(X, y + 0.5, s)
     with pytest.raises(ValueError, match=r"NaN|missing"):
         method(name).fit(X, np.where(y, 1.0, np.nan), s)
-    with pytest.raises(ValueError, match=rf"missing label at row {np.flatnonzero(y)[0]}"):
+    with pytest.raises(ValueError, match=rf"missing label.*row {np.flatnonzero(y)[0]}"):
         method(name).fit(X, np.where(y, None, "a").astype(object), s)
     with pytest.raises(ValueError, match=r"1D|2D|1d"):
         method(name).fit(X, np.column_stack([y, y]), s)
@@ -262,3 +262,43 @@ def test_without_groups_classes_are_balanced():
     recall = model.score(X[y == 1], y[y == 1])
     assert model.group_table_["count"].min() * 5 < model.group_table_["count"].max()
     assert recall > 0.9
+
+
+def test_columns_that_are_no_numbers_are_named_with_the_cure():
+    X, y, s = problem()
+    frame = pd.DataFrame(X, columns=[f"x{n}" for n in range(X.shape[1])])
+    work = frame.assign(work=np.where(y, "sea", "field"), sex=s)
+    with pytest.raises(ValueError, match=r"columns 'work' of X hold no numbers.*TableEncoder\(\)"):
+        method("GBMix").fit(work, y, s)
+    with pytest.raises(ValueError, match=r"columns 'work' of X hold no numbers"):
+        method("GBMix", group_columns="sex").fit(work, y)
+    frame.loc[3, "x1"] = np.nan
+    with pytest.raises(ValueError, match=r"contains NaN(.|\n)*columns 'x1' of X have missing"):
+        method("GBMix").fit(frame, y, s)
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "float"])
+def test_missing_labels_of_any_kind_are_named_by_row(kind):
+    X, y, s = problem()
+    values = np.where(y, "a", "b").astype(object)
+    values[5] = np.nan
+    given = {
+        "array": np.array(values.tolist()),
+        "list": values.tolist(),
+        "float": np.where(np.arange(len(y)) == 5, np.nan, y),
+    }
+    with pytest.raises(ValueError, match=r"y has 1 missing label.*row 5"):
+        method("GBMix").fit(X, given[kind], s)
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "polars"])
+def test_group_columns_of_other_tables(library):
+    module = pytest.importorskip(library)
+    X, y, s = problem()
+    frame = pd.DataFrame(X, columns=[f"x{n}" for n in range(X.shape[1])]).assign(sex=s)
+    make = module.Table.from_pandas if library == "pyarrow" else module.from_pandas
+    expected = method("GBMix", group_columns="sex").fit(frame, y)
+    found = method("GBMix", group_columns="sex").fit(make(frame), y)
+    assert list(found.feature_names_in_) == list(expected.feature_names_in_)
+    assert (found.predict(make(frame)) == expected.predict(frame)).all()
+    assert (found.predict(make(frame.drop(columns="sex"))) == expected.predict(frame)).all()

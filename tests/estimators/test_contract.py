@@ -396,3 +396,21 @@ def test_gbmix_is_better_for_the_worst_group_than_erm():
         for cls in (ERMClassifier, GBMixClassifier)
     }
     assert scores[GBMixClassifier] > scores[ERMClassifier] + 0.1
+
+
+def test_coefficients_are_those_of_the_features_or_an_error_that_says_where_they_are():
+    from sklearn.feature_selection import SelectFromModel
+
+    X, y, s = problem()
+    model = method("GBMix").fit(X, y, s)
+    assert model.coef_ is model.head_.coef_
+    assert SelectFromModel(method("ERM")).fit(X, y).get_support().any()
+    deep = method("GBMix", hidden_units=(3,)).fit(X, y, s)
+    with pytest.raises(AttributeError, match=r"head_\.coef_"):
+        _ = deep.coef_
+    assert not hasattr(method("GBMix"), "coef_")
+
+
+def test_probabilities_are_in_double_precision():
+    X, y, s = problem()
+    assert method("GBMix").fit(X.astype(np.float32), y, s).predict_proba(X).dtype == np.float64

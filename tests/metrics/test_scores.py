@@ -177,3 +177,28 @@ WEIGHTS = {(0, "a"): 1, (0, "b"): 1, (1, "a"): 1, (1, "b"): 1}
 def test_unusable_cell_weights_are_refused_with_the_reason(cell_weights, error, message):
     with pytest.raises(error, match=message):
         adjusted_average_accuracy_score(Y_TRUE, Y_PRED, groups=GROUPS, cell_weights=cell_weights)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted"),
+    [
+        ([">50K.", "<=50K."], [">50K", "<=50K"]),
+        (["Yes", "No"], ["yes", "no"]),
+        (["yes ", "no "], ["yes", "no"]),
+        ([2, 3], [0, 1]),
+        (["Yes", "Yes"], ["yes", "yes"]),
+    ],
+)
+def test_labels_that_share_nothing_are_an_error(truth, predicted):
+    with pytest.raises(ValueError, match=rf"share no label: {truth[0]!r}.* and {predicted[0]!r}"):
+        worst_group_accuracy_score(truth, predicted, groups=["a", "b"])
+
+
+def test_a_class_that_is_always_mistaken_is_an_accuracy_of_0():
+    assert worst_group_accuracy_score([0, 0], [1, 1], groups=["a", "b"]) == 0
+
+
+def test_labels_that_became_text_from_missing_ones_are_an_error():
+    truth = np.array([np.nan, "no", "yes"])
+    with pytest.raises(ValueError, match=r"y_true has 1 missing label.*row 0"):
+        worst_group_accuracy_score(truth, ["no", "no", "yes"], groups=list("aab"))

@@ -330,3 +330,19 @@ class TestRoutingOff:
         search = GridSearchCV(LogisticRegression(), GRID, scoring=WORST_BY_SEX, cv=BY_SEX)
         with pytest.raises(GroupsError, match="give one of the two"):
             search.fit(X, y, groups=X["sex"])
+
+
+def test_what_takes_the_score_function_out_of_a_scorer_says_what_to_do():
+    from sklearn.model_selection import TunedThresholdClassifierCV
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=60)
+    X = pd.DataFrame({"a": rng.normal(size=60) + y, "sex": rng.integers(2, size=60)})
+    scorer = make_group_scorer("worst_group_accuracy", group_columns="sex")
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorer, cv=2)
+    with pytest.raises(MissingGroupsError, match=r"worst_group_accuracy_score got no .* routing"):
+        tuned.fit(X, y)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = make_group_scorer("worst_group_accuracy")
+        tuned = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorer, cv=2)
+        assert 0 <= tuned.fit(X, y, groups=X["sex"]).best_threshold_ <= 1

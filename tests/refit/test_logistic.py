@@ -71,3 +71,16 @@ def test_more_features_than_can_be_factorised(monkeypatch):
 def test_codes_are_the_sign_or_the_largest():
     assert predict_codes(np.array([[-1.0], [0.5], [0.0]])).tolist() == [0, 1, 0]
     assert predict_codes(np.array([[0, 2, 1], [3, 2, 1]])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("C", [1e4, 1e8])
+def test_categories_that_add_up_to_a_constant_are_fitted_whatever_the_penalty(C):
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=2000)
+    of_columns = [np.eye(k)[(rng.integers(k, size=2000) + y) % k] for k in (2, 3, 7)]
+    X = np.hstack([*of_columns, of_columns[0]])
+    X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
+    weights = LogisticFits(X, y, 2).fit(np.ones((2000, 1)), C)
+    expected = LogisticRegression(max_iter=5000).fit(X, y).score(X, y)
+    found = (predict_codes(weights.logits(X, 0)) == y).mean()
+    assert found == pytest.approx(expected, abs=0.01)

@@ -291,3 +291,12 @@ def test_a_linear_layer_becomes_a_logistic_regression(n_classes):
     assert head.predict_proba(z) == pytest.approx(expected)
     assert linear_probabilities(linear_decision(head, z)) == pytest.approx(expected)
     assert head.decision_function(z) == pytest.approx(linear_decision(head, z))
+
+
+@pytest.mark.parametrize("value", [0.1, 14.62, 1e-5, -3e4])
+@pytest.mark.parametrize("n", [7, 300, 20_001])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_feature_has_the_scale_1_however_its_mean_rounds(value, n, dtype):
+    z = np.column_stack([np.full(n, value), np.linspace(0, 1, n)]).astype(dtype)
+    assert scaling_of(z)[1][0] == 1
+    assert scaling_of(z)[1][1] < 1

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss
 
+from gbmix_sklearn import GroupAudit
 from gbmix_sklearn.report._calibration import calibrate
 from gbmix_sklearn.report._outcomes import count_outcomes
 
@@ -121,10 +122,15 @@ def test_what_are_no_probabilities_is_an_error(proba, classes, message):
         calibrate(outcomes, proba, classes)
 
 
-def test_columns_of_other_tables_name_their_classes_too():
-    pyarrow = pytest.importorskip("pyarrow")
-    truth, predicted, proba, classes = problem(2)
-    outcomes = count_outcomes(truth, predicted, GROUPS)
-    frame = pd.DataFrame(proba, columns=classes)[classes[::-1]]
-    found = calibrate(outcomes, pyarrow.Table.from_pandas(frame))
-    pd.testing.assert_frame_equal(found.scores(None), calibrate(outcomes, frame).scores(None))
+@pytest.mark.parametrize("library", ["pandas", "pyarrow", "polars"])
+def test_columns_of_any_table_name_the_classes(library):
+    module = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    truth = rng.choice(["no", "yes"], size=200)
+    sure = np.where(truth == "yes", 0.9, 0.2)
+    frame = pd.DataFrame({"yes": sure, "no": 1 - sure})
+    make = {"pyarrow": lambda: module.Table.from_pandas(frame), "pandas": lambda: frame}
+    table = make[library]() if library in make else module.from_pandas(frame)
+    groups = np.arange(200) % 2
+    audit = GroupAudit.from_predictions(truth, truth, groups=groups, y_proba=table)
+    assert audit.calibration["brier_score"].max() == pytest.approx(0.04)
