@@ -8,12 +8,14 @@ import sys
 from .frozen import main as frozen
 from .networks import main as networks
 from .paper.main import main as paper
+from .shares import main as shares
 from .tabular import main as tabular
 
 COMMANDS = {
     "frozen": frozen,
     "networks": networks,
     "paper": paper,
+    "shares": shares,
     "tabular": tabular,
 }
 
