@@ -21,7 +21,10 @@ GAINS: dict[str, tuple[tuple[str, str], ...]] = {
     "a learned balance": ((LEARNED, BOTH_PARTS),),
     "balanced mixing": (("GBMix without refit", "RWG"), ("GBMix", "GBMix without mixing")),
     "the refit": (("GBMix", "GBMix without refit"),),
-    "GBMix beyond a learned balance": (("GBMix", LEARNED),),
+    "GBMix beyond logistic regression on the same samples": (
+        ("GBMix", BOTH_PARTS),
+        ("GBMix", LEARNED),
+    ),
 }
 
 
