@@ -8,6 +8,7 @@ import sys
 from .frozen import main as frozen
 from .networks import main as networks
 from .paper.main import main as paper
+from .shares import main as shares
 from .tabular import main as tabular
 from .tuned import main as tuned
 
@@ -15,6 +16,7 @@ COMMANDS = {
     "frozen": frozen,
     "networks": networks,
     "paper": paper,
+    "shares": shares,
     "tabular": tabular,
     "tuned": tuned,
 }

@@ -33,9 +33,14 @@ from ._tabular_methods import cell_balanced_weights
 from .paper.choice import choose
 
 __all__ = [
+    "ABLATIONS",
     "BASELINE",
+    "BOTH_PARTS",
     "CORE",
     "FAMILIES",
+    "LEARNED",
+    "SECOND",
+    "Family",
     "Fitted",
     "class_scaled",
     "fit",
@@ -49,13 +54,19 @@ BOTH_PARTS = "logistic, cell-weighted, then on both parts"
 LEARNED = "logistic, learned balance"
 #: inverse strengths of the penalty, from strong to weak
 PENALTIES = tuple(10.0**power for power in range(-5, 3))
-#: those that are tried with a learned balance, which takes forty fits for each: where there are
-#: hundreds of features stronger ones
-LEARNED_PENALTIES = {"few": (0.001, 0.01, 0.1, 1.0), "many": (0.0001, 0.001, 0.01)}
+#: those that are tried with a learned balance, where there are few features; it takes forty fits
+#: for each, and so with many features only that which equal weights have chosen
+LEARNED_PENALTIES = (0.001, 0.01, 0.1, 1.0)
+MANY_FEATURES = 200
 BOOSTING = tuple(
     {"learning_rate": rate, "max_leaf_nodes": leaves}
     for rate, leaves in product((0.03, 0.1, 0.3), (8, 31))
 )
+#: GBMix without one of its parts
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "GBMix without refit": {"refit": None},
+    "GBMix without mixing": {"mix": False},
+}
 
 
 class Fitted(NamedTuple):
@@ -83,7 +94,10 @@ def logistic(division: Division, seed: int) -> Iterator[Fitted]:
 def learned_logistic(division: Division, seed: int) -> Iterator[Fitted]:
     """Logistic regression with a learned balance."""
     whole = division.train.followed_by(division.valid)
-    penalties = LEARNED_PENALTIES["many" if whole.X.shape[1] > 200 else "few"]
+    penalties = LEARNED_PENALTIES
+    if whole.X.shape[1] > MANY_FEATURES:
+        setting, _ = _chosen(_warm_path(division.train), division.valid)
+        penalties = (setting["C"],)
     models = [({"C": C}, LogisticRegression(C=C, max_iter=1000)) for C in penalties]
     setting, model = _learned(models, whole, seed)
     yield Fitted(LEARNED, setting, model.predict)
@@ -189,6 +203,13 @@ def own(name: str, division: Division, seed: int) -> Iterator[Fitted]:
     yield Fitted(name, {}, fit(METHODS[name](random_state=seed), division).predict)
 
 
+def ablated(name: str, division: Division, seed: int) -> Iterator[Fitted]:
+    """GBMix without one of its parts, everything else as by default."""
+    setting = ABLATIONS[name]
+    model = METHODS["GBMix"](random_state=seed, **setting)
+    yield Fitted(name, setting, fit(model, division).predict)
+
+
 def fit(model: Any, division: Division) -> Any:
     """Fit a classifier of the package: validation data are given, persons stay together."""
     train, valid = division.train, division.valid
@@ -221,10 +242,11 @@ FAMILIES: dict[str, Family] = {
     "boosting": boosting,
     "ERM": erm,
     **{name: partial(own, name) for name in _REST},
+    **{name: partial(ablated, name) for name in ABLATIONS},
 }
 #: what is run first, and what then
 CORE = ("logistic", "GBMix", "RWG", "GroupDRO", "DFR", "ERM")
-SECOND = (LEARNED, "boosting", "SUBG", "Mixup")
+SECOND = (LEARNED, "boosting", *ABLATIONS, "SUBG", "Mixup")
 _OF_FAMILY = {
     "logistic": (BASELINE, BOTH_PARTS),
     "boosting": ("boosting, cell-weighted", "boosting, learned balance"),

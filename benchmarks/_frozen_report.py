@@ -34,13 +34,13 @@ def block(results: dict[str, Any], source: str) -> str:
     seeds = f"mean ± std of {n_seeds} seeds" if n_seeds > 1 else "one seed"
     parts = [
         _data_table(results, problems),
-        f"### {SUBJECT} in all of them",
+        f"#### {SUBJECT} in all of them",
         _overview(frame, differences, problems),
         _verdict(differences, problems),
     ]
     for problem in problems:
         of_problem = frame[frame["problem"] == problem]
-        parts += [f"### {problem}", _problem_table(of_problem, differences.loc[problem])]
+        parts += [f"#### {problem}", _problem_table(of_problem, differences.loc[problem])]
     parts.append(
         f"Test data, per cent, {seeds}; methods that were run with fewer say so. Differences are "
         "of worst groups, in points, with paired 95 % intervals over samples and seeds. "

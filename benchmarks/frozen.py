@@ -8,10 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._frozen_data import PROBLEMS, divide
-from ._frozen_methods import CORE, FAMILIES, SECOND, takes_part
+from ._frozen_methods import BOTH_PARTS, CORE, FAMILIES, LEARNED, SECOND, takes_part
 from ._study import Job, Study
 
-__all__ = ["STUDY", "jobs", "main"]
+__all__ = ["GAINS", "STUDY", "jobs", "main"]
+
+#: what is gained by what: a method and the same without it
+GAINS: dict[str, tuple[tuple[str, str], ...]] = {
+    "mixing alone": (("Mixup", "ERM"),),
+    "balance alone": (("RWG", "ERM"),),
+    "a scale for each class": (("ERM, class-scaled", "ERM"),),
+    "a learned balance": ((LEARNED, BOTH_PARTS),),
+    "balanced mixing": (("GBMix without refit", "RWG"), ("GBMix", "GBMix without mixing")),
+    "the refit": (("GBMix", "GBMix without refit"),),
+    "GBMix beyond logistic regression on the same samples": (
+        ("GBMix", BOTH_PARTS),
+        ("GBMix", LEARNED),
+    ),
+}
 
 
 def jobs(problems: list[str], families: list[str], seeds: int) -> Iterator[Job]:
@@ -25,5 +39,13 @@ def jobs(problems: list[str], families: list[str], seeds: int) -> Iterator[Job]:
                         yield problem, seed, family
 
 
-STUDY = Study("frozen", __doc__.splitlines()[0], PROBLEMS, FAMILIES, divide, jobs)
+STUDY = Study(
+    "frozen",
+    __doc__.splitlines()[0],
+    PROBLEMS,
+    FAMILIES,
+    divide,
+    jobs,
+    pairs=tuple(pair for pairs in GAINS.values() for pair in pairs),
+)
 main = STUDY.main

@@ -1,8 +1,8 @@
 """Writes the results into the README and the documentation: ``python -m benchmarks.render``.
 
 Each table stands between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``, and is written from
-``benchmarks/results/NAME.json``, that of all methods from the registry. ``--check`` changes nothing
-and fails where a page is out of date.
+``benchmarks/results/NAME.json`` or another that `SOURCES` names, that of all methods from the
+registry. ``--check`` changes nothing and fails where a page is out of date.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ import pandas as pd
 from gbmix_sklearn.estimators import METHODS
 
 from ._frozen_report import block as frozen_block
+from ._gains_report import block as gains_block
 from ._markdown import pipes, spread
 from ._networks_report import block as networks_block
 from ._records import RESULTS, read
+from ._shares_report import block as shares_block
 from ._tabular_report import block as tabular_block
 from ._tuned_report import block as tuned_block
 from .paper.report import block as paper
@@ -86,6 +88,14 @@ def audit_speed(results: dict[str, Any]) -> str:
 
 def frozen(results: dict[str, Any]) -> str:
     return frozen_block(results, _source(results))
+
+
+def gains(results: dict[str, Any]) -> str:
+    return gains_block(results, _source(results))
+
+
+def shares(results: dict[str, Any]) -> str:
+    return shares_block(results, _source(results))
 
 
 def networks(results: dict[str, Any]) -> str:
@@ -167,9 +177,19 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "tabular": tabular,
     "audit_speed": audit_speed,
     "frozen": frozen,
+    "gains": gains,
+    "shares": shares,
     "networks": networks,
     "tuned": tuned,
 }
+
+#: tables of results that have another one's name
+SOURCES = {"gains": "frozen"}
+
+
+def results_of(table: str) -> dict[str, Any]:
+    """The results that a table is written from."""
+    return read(f"{SOURCES.get(table, table)}.json")
 
 
 def render(text: str) -> str:
@@ -177,7 +197,7 @@ def render(text: str) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name = match[2]
-        table = registry() if name == "registry" else TABLES[name](read(f"{name}.json"))
+        table = registry() if name == "registry" else TABLES[name](results_of(name))
         return f"{match[1]}{table}\n{match[3]}"
 
     return _BLOCK.sub(fill, text)

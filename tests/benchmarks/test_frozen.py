@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from benchmarks import _frozen_data, _frozen_methods, frozen
 from benchmarks._frozen_data import PROBLEMS, Division, Part, Problem, divide
 from benchmarks._frozen_methods import (
+    ABLATIONS,
     BASELINE,
     BOTH_PARTS,
     CORE,
@@ -22,6 +23,7 @@ from benchmarks._frozen_methods import (
     takes_part,
 )
 from benchmarks._frozen_report import block
+from benchmarks._gains_report import block as gains
 from benchmarks._packed import pack_codes, pack_flags, unpack_codes, unpack_flags
 from benchmarks._records import RESULTS
 from benchmarks._study import Study, compare
@@ -101,7 +103,7 @@ def test_class_scaling_multiplies_probabilities(division):
     assert worst(predict(X)) > worst(usual) + 0.2
 
 
-@pytest.mark.parametrize("family", ["ERM", "GBMix", LEARNED])
+@pytest.mark.parametrize("family", ["ERM", "GBMix", LEARNED, *ABLATIONS])
 def test_a_family_yields_the_methods_it_says(division, family):
     fitted = list(FAMILIES[family](division, 0))
     assert tuple(f.method for f in fitted) == methods_of(family)
@@ -130,7 +132,7 @@ def test_boosting_takes_the_better_setting_and_learns_a_balance_with_it(division
 
 def test_all_methods_for_matrices_take_part_and_trees_in_tables_alone():
     names = {name for name, cls in METHODS.items() if not cls._images_only}
-    assert {*names, "logistic", LEARNED, "boosting"} == set(FAMILIES)
+    assert {*names, *ABLATIONS, "logistic", LEARNED, "boosting"} == set(FAMILIES)
     with_trees = {name for name, p in PROBLEMS.items() if takes_part("boosting", p)}
     assert with_trees == {"Adult, income by sex", "COMPAS, charge by race"}
     assert all(takes_part("GBMix", p) for p in PROBLEMS.values())
@@ -280,7 +282,7 @@ def test_no_fit_is_there_twice_and_all_are_compared(results):
 
 
 def test_comparisons_are_those_of_the_records(results):
-    found = compare(results, "COMPAS, charge by race")
+    found = compare(results, "COMPAS, charge by race", frozen.STUDY.pairs)
     stored = [c for c in results["comparisons"] if c["problem"] == "COMPAS, charge by race"]
     assert [c["method"] for c in found] == [c["method"] for c in stored]
     for one, other in zip(found, stored, strict=True):
@@ -293,3 +295,18 @@ def test_the_page_marks_who_is_level_with_the_first(results):
     assert text.endswith("Run here.")
     assert len(re.findall(r"\| first \| \d+ \|\n", text)) == len(results["data"])
     assert "| level |" in text
+
+
+def test_gains_are_differences_of_what_has_a_part_and_what_has_not(results):
+    text = gains(results, "Run here.")
+    rows = [line for line in text.splitlines() if line.startswith("| mixing alone |")]
+    assert len(rows) == 1
+    records = {
+        (r["method"], r["seed"]): r["worst_group_accuracy"]
+        for r in results["records"]
+        if r["problem"] == "COMPAS, charge by race"
+    }
+    shared = [seed for method, seed in records if method == "Mixup" and ("ERM", seed) in records]
+    mean = np.mean([records["Mixup", seed] - records["ERM", seed] for seed in shared])
+    cell = rows[0].strip("| ").split(" | ")[-1]  # COMPAS is the last problem
+    assert cell.startswith(f"{100 * mean:+.1f} (")

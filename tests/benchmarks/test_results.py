@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.render import ROOT, TABLES, render
+from benchmarks.render import ROOT, TABLES, render, results_of
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -19,7 +19,7 @@ def test_tables_of_a_page_are_those_of_the_results(page):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_results_say_where_they_come_from(name):
-    results = json.loads((RESULTS / f"{name}.json").read_text())
+    results = results_of(name)
     for part in [results] if "machine" in results else results.values():
         machine = part["machine"]
         assert {"date", "processor", "cores", "gpu", "python", "versions"} <= set(machine)

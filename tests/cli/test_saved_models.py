@@ -6,16 +6,17 @@ import sys
 import pytest
 
 from gbmix_sklearn import ERMClassifier, GBMixError, load_model
-from gbmix_sklearn.cli._features import Features
+from gbmix_sklearn.cli._features import encode
 from gbmix_sklearn.cli._models import Model, check_model_folder, write_pipeline
+from gbmix_sklearn.tables import Schema
 
 from .conftest import people
 
 
 def model(target):
     frame = people()
-    features = Features.learn(frame[["age", "height"]], "people")
-    X = features.encode(frame, "people")
+    features = Schema.learn(frame[["age", "height"]])
+    X = encode(features, frame, "people")
     fitted = ERMClassifier(max_epochs=1, random_state=0).fit(X, frame["y"], frame["sex"])
     return Model(fitted, target, ["sex"], features)
 
