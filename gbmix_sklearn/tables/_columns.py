@@ -14,7 +14,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from ._numbers import PLAIN, NumberFormat
 from ._values import as_texts, in_order
 
-__all__ = ["CategoryColumn", "Column", "NumberColumn", "Seen", "TextColumn", "column_from_json"]
+__all__ = ["CategoryColumn", "Column", "NumberColumn", "Seen", "TextColumn", "unique_names"]
 
 #: pieces of a number's curve at most, and the rows that each of them needs
 _MOST_PIECES, _ROWS_OF_PIECE = 5, 200
@@ -237,28 +237,6 @@ class TextColumn:
 #: `new` finds those among them that training rows did not have, `encode` writes them into zeros
 #: of shape (n_rows, n_encoded), `typed` makes a column of pandas of them
 Column = NumberColumn | CategoryColumn | TextColumn
-
-
-def column_from_json(saved: dict[str, Any]) -> Column:
-    """Restore a column.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If it is damaged.
-    """
-    saved = dict(saved)
-    kind = saved.pop("kind")
-    if kind == "number":
-        saved |= {"knots": tuple(saved["knots"]), "format": NumberFormat(**saved["format"])}
-        if len(saved["knots"]) < 2 or not np.all(np.diff(saved["knots"]) > 0):
-            raise ValueError(f"the knots of column {saved['name']!r} do not increase")
-        return NumberColumn(**saved)
-    if kind == "category":
-        return CategoryColumn(**(saved | {"values": tuple(saved["values"])}))
-    if kind == "text":
-        return TextColumn(**saved)
-    raise ValueError(f"there is no kind of column {kind!r}")
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -14,11 +14,11 @@ from ._columns import (
     NumberColumn,
     Seen,
     TextColumn,
-    column_from_json,
     unique_names,
 )
 from ._kinds import Nothing, learn_column
 from ._numbers import PLAIN, NumberFormat, find_format
+from ._saved import columns_from_json
 from ._values import as_texts
 
 __all__ = ["Schema"]
@@ -171,7 +171,7 @@ class Schema:
         KeyError, TypeError, ValueError
             If it is damaged.
         """
-        return cls([column_from_json(column) for column in saved])
+        return cls(columns_from_json(saved))
 
 
 def _read(column: Column, frame: pd.DataFrame) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Models that the command replaces: there is always one, and it is that of its description."""
 
+import json
 import os
 import sys
 
@@ -79,23 +80,51 @@ def test_a_folder_with_what_a_killed_save_left_is_free(tmp_path):
         check_model_folder(tmp_path, overwrite=True)
 
 
-COLUMN = {"name": "age", "mean": 0.0, "scale": 1.0, "has_missing": False}
+NUMBER = {
+    "kind": "number",
+    "name": "age",
+    "center": 0.0,
+    "scale": 1.0,
+    "knots": [0.0, 1.0],
+    "has_missing": False,
+    "format": {"thousands": "", "decimal": ".", "unit": ""},
+}
+CATEGORY = {
+    "kind": "category",
+    "name": "job",
+    "values": ["a", "b"],
+    "has_rare": False,
+    "has_missing": False,
+    "is_flag": False,
+}
 WRONG = [
     None,
     [],
     "age",
     [3],
     [{}],
-    [COLUMN | {"name": 3}],
-    [COLUMN | {"mean": "0"}],
-    [COLUMN | {"scale": 0}],
-    [COLUMN | {"scale": float("nan")}],
-    [COLUMN | {"has_missing": 1}],
-    [COLUMN | {"mean": 10**400}],
-    [{"name": "a", "values": ["x", "x"], "has_missing": False}],
-    [{"name": "a", "values": "xy", "has_missing": False}],
-    [{"name": "a", "values": [1], "has_missing": False}],
+    [NUMBER | {"kind": "picture"}],
+    [NUMBER | {"name": 3}],
+    [NUMBER | {"center": "0"}],
+    [NUMBER | {"scale": 0}],
+    [NUMBER | {"scale": float("nan")}],
+    [NUMBER | {"has_missing": 1}],
+    [NUMBER | {"center": 10**400}],
+    [NUMBER | {"knots": [1.0, 0.0]}],
+    [NUMBER | {"knots": [0.0]}],
+    [NUMBER | {"format": "comma"}],
+    [NUMBER | {"format": {"thousands": "," * 1000}}],
+    [NUMBER | {"surprise": 1}],
+    [CATEGORY | {"values": ["x", "x"]}],
+    [CATEGORY | {"values": "xy"}],
+    [CATEGORY | {"values": [1]}],
+    [CATEGORY | {"values": []}],
 ]
+
+
+def test_columns_as_they_are_saved_are_read():
+    saved = [NUMBER, CATEGORY, {"kind": "text", "name": "note"}]
+    assert json.loads(json.dumps(Schema.from_json(saved).to_json())) == saved
 
 
 @pytest.mark.parametrize("features", WRONG, ids=str)
