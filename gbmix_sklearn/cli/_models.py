@@ -117,6 +117,10 @@ def _checksum(description: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, indent=1).encode()).hexdigest()
 
 
+def _other_format(found: Any) -> str:
+    return f"format {found!r}, and this version reads {_FORMAT}: fit the model again"
+
+
 def _check_copy(path: Path) -> None:
     """Refuse a description that somebody has changed, since another one counts.
 
@@ -128,7 +132,7 @@ def _check_copy(path: Path) -> None:
         return
     digest = copy.pop("sha256", None)
     if copy["format"] != _FORMAT:
-        raise ValueError(f"format {copy['format']!r}, and this version reads {_FORMAT}")
+        raise ValueError(_other_format(copy["format"]))
     if digest != _checksum(copy):
         raise ValueError("it was altered after it was saved")
 
@@ -136,7 +140,7 @@ def _check_copy(path: Path) -> None:
 def _options(description: dict[str, Any]) -> dict[str, Any]:
     """Read a description, of which every type is checked."""
     if description["format"] != _FORMAT:
-        raise ValueError(f"format {description['format']!r}, and this version reads {_FORMAT}")
+        raise ValueError(_other_format(description["format"]))
     target, groups, images = (description[name] for name in ("target", "groups", "images"))
     features = description["features"]
     names = [target, *groups, *([] if images is None else [images])]

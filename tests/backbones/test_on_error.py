@@ -232,7 +232,7 @@ def test_errors_that_are_not_of_the_image_are_not_skipped(paths, cache_dir, monk
 
 
 def test_too_little_memory_for_a_decoder_breaks_no_image(paths, cache_dir, monkeypatch):
-    def failing(file):
+    def failing(file, **options):
         raise MemoryError("too little")
 
     monkeypatch.setattr(Image, "open", failing)

@@ -139,7 +139,7 @@ def test_small_cells_are_a_warning_on_stderr(gbmix, file):
         ({"--prediction": "pp"}, "no column 'pp'; did you mean 'p'?"),
         ({"--groups": "place,plcae"}, "no column 'plcae'; did you mean 'place'?"),
         ({"--groups": ","}, "--groups names no column"),
-        ({"--prediction": "id"}, "share no label"),
+        ({"--prediction": "id"}, "no predicted label"),
         ({"--compare": "q"}, "no column 'q'"),
         ({"--proba": "proba_*"}, "no column 'proba_*'"),
         ({"--proba": "id"}, "no names that end in the classes, 'cat', 'dog'"),

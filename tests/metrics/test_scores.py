@@ -190,7 +190,7 @@ def test_unusable_cell_weights_are_refused_with_the_reason(cell_weights, error, 
     ],
 )
 def test_labels_that_share_nothing_are_an_error(truth, predicted):
-    with pytest.raises(ValueError, match=rf"share no label: {truth[0]!r}.* and {predicted[0]!r}"):
+    with pytest.raises(ValueError, match=rf"no predicted .*{truth[0]!r}.*{predicted[0]!r}"):
         worst_group_accuracy_score(truth, predicted, groups=["a", "b"])
 
 
