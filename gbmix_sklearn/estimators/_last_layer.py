@@ -104,7 +104,9 @@ class LastLayer(Parameters, Prediction):
                 sources.append(valid)
 
             def learn(
-                sources: list[EvaluationSource], trained: LogisticRegression | None
+                sources: list[EvaluationSource],
+                trained: LogisticRegression | None,
+                what: str = "refit",
             ) -> LearnedHead:
                 of_others = [source is not train for source in sources]
                 return self._learn_head(
@@ -116,6 +118,7 @@ class LastLayer(Parameters, Prediction):
                     unseen=np.repeat(of_others, [len(source) for source in sources]),
                     units=_units_of(sources, train, units),
                     rng=rng,
+                    what=what,
                 )
 
             found = learn(sources, trained)
@@ -124,7 +127,7 @@ class LastLayer(Parameters, Prediction):
                 network.load_state_dict(start)
                 # this embedding was not trained on labels: the training part may be refitted on
                 more = [train] if part is not train and self._refit_source != "validation" else []
-                before = learn([*more, *sources], None)
+                before = learn([*more, *sources], None, "refit of the pretrained embedding")
                 self._tell_start(before, found)
                 if before.worst <= found.worst:
                     found = before
@@ -166,13 +169,14 @@ class LastLayer(Parameters, Prediction):
         unseen: np.ndarray,
         units: np.ndarray | None,
         rng: np.random.Generator,
+        what: str,
     ) -> LearnedHead:
         """Fit the last layer on samples weighted as held-out errors ask for."""
 
         def tell_round(C: float, near: str, number: int, worst: float, average: float) -> None:
             if is_told(self.verbose):
                 facts = {"round": number + 1, "C": C, "worst": 1 - worst, "average": 1 - average}
-                line = f"refit near {near}  C {C:.2g}  round {number + 1}"
+                line = f"{what} near {near}  C {C:.2g}  round {number + 1}"
                 line += f"  worst group {1 - worst:.3f}  average {1 - average:.3f}"
                 tell(line, facts, self.verbose)
 

@@ -102,7 +102,9 @@ def test_embeddings_that_training_has_made_better_are_kept(blind):
 
 def test_it_is_said_which_embedding_is_kept(weights, capsys):
     fitted(weights, refit="auto", verbose=1)
-    assert "the pretrained one is kept" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "refit of the pretrained embedding near zero" in told
+    assert "the pretrained one is kept" in told
 
 
 def test_without_a_refit_the_network_before_training_is_epoch_0(weights):
