@@ -16,6 +16,8 @@ __all__ = ["LogisticFits", "Weights", "predict_codes"]
 _MAX_FACTORISED = 4096
 #: samples for each feature that are enough for an estimate of that moment
 _ROWS_PER_FEATURE = 4
+#: multiplications up to which all samples are taken for it
+_MULTIPLICATIONS = 8 * 10**9
 #: upper bound of the curvature of the logistic loss in its logits
 _CURVATURE = 0.25
 
@@ -208,7 +210,9 @@ class LogisticFits:
         n, d = self.X.shape
         if d > _MAX_FACTORISED:
             return np.einsum("n,nd,nd->d", share, self.X, self.X, dtype=np.float64)
-        enough = _ROWS_PER_FEATURE * d  # for coordinates to take steps in
+        # a sample is enough for coordinates to take steps in, but for rare categories, and so for
+        # tables: they have few columns, and all their rows are taken
+        enough = max(_ROWS_PER_FEATURE * d, _MULTIPLICATIONS // d**2)
         if n > enough:  # at even distances of the weight, so that each row counts as it should
             ends = np.cumsum(share, dtype=np.float64)
             rows = np.searchsorted(ends, (np.arange(enough) + 0.5) * (ends[-1] / enough))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from gbmix_sklearn.refit import _logistic
 from gbmix_sklearn.refit._logistic import LogisticFits, Weights, predict_codes
 
 
@@ -84,3 +85,36 @@ def test_categories_that_add_up_to_a_constant_are_fitted_whatever_the_penalty(C)
     expected = LogisticRegression(max_iter=5000).fit(X, y).score(X, y)
     found = (predict_codes(weights.logits(X, 0)) == y).mean()
     assert found == pytest.approx(expected, abs=0.01)
+
+
+def rare_categories(n=6000):
+    """Four frequent categories and forty of three rows each, one-hot."""
+    rng = np.random.default_rng(0)
+    category = rng.integers(4, size=n)
+    category[:120] = 4 + np.arange(120) % 40
+    y = (rng.random(n) < 0.3 + 0.4 * (category % 3 == 0)).astype(int)
+    X = np.eye(44, dtype=np.float32)[category]
+    return (X - X.mean(0)) / X.std(0), y
+
+
+def test_rare_categories_take_no_more_steps_than_others(monkeypatch):
+    passes = []
+    real = _logistic.minimize
+
+    def spy(*args, **options):
+        found = real(*args, **options)
+        passes.append(found.nfev)
+        return found
+
+    monkeypatch.setattr(_logistic, "minimize", spy)
+    X, y = rare_categories()
+    LogisticFits(X, y, 2).fit(np.ones((len(X), 1)), C=100.0)
+    assert passes[0] < 25  # with a sample for the coordinates it takes eighty
+
+
+def test_a_sample_for_the_coordinates_changes_no_fit(monkeypatch):
+    X, y, weights = samples(3000, 6)
+    exact = LogisticFits(X, y, 2).fit(weights, 1.0)
+    monkeypatch.setattr(_logistic, "_MULTIPLICATIONS", 0)
+    sampled = LogisticFits(X, y, 2).fit(weights, 1.0)
+    assert np.allclose(sampled.coef, exact.coef, atol=2e-3)
