@@ -156,7 +156,10 @@ def fit(
             **validation,
         )
     Model(classifier, target, columns.groups, schema, images).save(Path(output))
-    tell(f"saved the model of epoch {classifier.best_epoch_} in {output}")
+    kept = (
+        f"epoch {classifier.best_epoch_}" if classifier.best_epoch_ else "the pretrained backbone"
+    )
+    tell(f"saved the model of {kept} in {output}")
     audit = _audit(classifier, validation) if validation else None
     if as_json:
         typer.echo(_as_json(class_name, output, classifier, len(samples), audit))

@@ -62,7 +62,7 @@ from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
 from ._parts import keep, set_aside
-from ._pretrained import State, fit_head, state_of
+from ._pretrained import Start, fit_head, state_of
 from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
 
@@ -362,11 +362,11 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         n_features = self._backbone.width(inputs, device)
         return self._assemble(self._backbone.take_trained(), n_features)
 
-    def _start_from(self, network: Network, train: EvaluationSource) -> State:
+    def _start_from(self, network: Network, train: EvaluationSource) -> Start:
         """Fit the last layer of a pretrained network first, and keep it as it is then."""
         z = embed_in_batches(network.embedding, train.inputs, train.rows, self._backbone.dtype)
         fit_head(network, z, train.samples, balanced=self._groups_policy != "optional")
-        return state_of(network)
+        return Start(state_of(network), z)
 
     def _assemble(self, backbone: torch.nn.Module | None, n_features: int) -> Network:
         """Put hidden layers and a head behind embeddings of length n_features."""

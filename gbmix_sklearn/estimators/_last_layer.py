@@ -29,7 +29,7 @@ from ..training import EvaluationSource, embed_in_batches
 from ._inputs import Validation
 from ._parameters import Parameters
 from ._prediction import Prediction
-from ._pretrained import State, state_of
+from ._pretrained import Start, state_of
 
 __all__ = ["LastLayer"]
 
@@ -73,7 +73,7 @@ class LastLayer(Parameters, Prediction):
         valid: EvaluationSource | None,
         rng: np.random.Generator,
         units: Units | None,
-        start: State | None,
+        start: Start | None,
     ) -> None:
         """Refit the last layer on a part of the data, or take it from the net.
 
@@ -107,10 +107,13 @@ class LastLayer(Parameters, Prediction):
                 sources: list[EvaluationSource],
                 trained: LogisticRegression | None,
                 what: str = "refit",
+                known: np.ndarray | None = None,
             ) -> LearnedHead:
+                """Embeddings of the first source may be known."""
                 of_others = [source is not train for source in sources]
+                z = [embed(source) for source in sources[0 if known is None else 1 :]]
                 return self._learn_head(
-                    np.concatenate([embed(source) for source in sources]),
+                    np.concatenate(z if known is None else [known, *z]),
                     reduce(Cells.followed_by, [source.samples for source in sources]),
                     recipe=recipe,
                     # it knows the training part: near it, errors there would say nothing
@@ -124,14 +127,17 @@ class LastLayer(Parameters, Prediction):
             found = learn(sources, trained)
             if start is not None and sources != [train]:
                 state = state_of(network)
-                network.load_state_dict(start)
-                # this embedding was not trained on labels: the training part may be refitted on
-                more = [train] if part is not train and self._refit_source != "validation" else []
-                before = learn([*more, *sources], None, "refit of the pretrained embedding")
+                network.load_state_dict(start.state)
+                what = "refit of the pretrained embedding"
+                if self._refit_source == "validation":
+                    before = learn(sources, None, what)
+                else:  # it was not trained on labels: the training part may be refitted on
+                    others = [source for source in sources if source is not train]
+                    before = learn([train, *others], None, what, start.z)
                 self._tell_start(before, found)
                 if before.worst <= found.worst:
                     found = before
-                    self.net_.best_epoch_, self.net_.best_state_ = 0, start
+                    self.net_.best_epoch_, self.net_.best_state_ = 0, start.state
                 else:
                     network.load_state_dict(state)
             self.head_ = found.head

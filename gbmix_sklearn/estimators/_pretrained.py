@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -11,9 +13,25 @@ from ..refit import scaling_of
 from ..refit._logistic import LogisticFits
 from ..training import Network
 
-__all__ = ["State", "fit_head", "state_of"]
+__all__ = ["Start", "State", "fit_head", "state_of"]
 
 State = dict[str, torch.Tensor]
+
+
+class Start(NamedTuple):
+    """A pretrained network before its training.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        Its weights.
+    z : ndarray of shape (n_train, n_features)
+        Embeddings of the training samples.
+    """
+
+    state: State
+    z: np.ndarray
+
 
 #: inverse strength of the penalty times the number of features
 _C_PER_FEATURE = 1e3

@@ -19,7 +19,7 @@ def repaired_error(z: np.ndarray, cells: Cells) -> float:
 
     A last layer as it was trained says little about the embeddings below it where it is to be
     refitted: of a network that goes on training, it loses its worst group while the embeddings
-    gain. So epochs are compared by what the refit makes of them, as in ProMe's ranking of
+    gain. So epochs are compared by what the refit makes of them, as in ProME's ranking of
     checkpoints.
 
     Parameters
