@@ -2,7 +2,7 @@
 
 from ._cell_errors import PRIOR_SAMPLES, shrink, shrunken_errors, start_shares
 from ._folds import FEW_SAMPLES
-from ._learning import LearnedBalance, learn_balance
+from ._learning import LearnedBalance, learn_balance, next_shares
 from ._minimax import MinimaxClassifier
 from ._offsets import ChosenOffsets, choose_offsets, cross_fitted_offsets, predict_codes
 from ._thresholds import GroupThresholdClassifier
@@ -17,8 +17,9 @@ __all__ = [
     "choose_offsets",
     "cross_fitted_offsets",
     "learn_balance",
-    "shrink",
+    "next_shares",
     "predict_codes",
+    "shrink",
     "shrunken_errors",
     "start_shares",
 ]

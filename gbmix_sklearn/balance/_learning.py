@@ -15,7 +15,7 @@ import pandas as pd
 from ..groups import Cells
 from ._cell_errors import PRIOR_SAMPLES, shrunken_errors
 
-__all__ = ["LearnedBalance", "learn_balance"]
+__all__ = ["LearnedBalance", "learn_balance", "next_shares"]
 
 #: a round changes the weights so little that the next fit would be the same
 _STILL = 1e-3
@@ -42,6 +42,38 @@ class LearnedBalance:
     rounds: pd.DataFrame
 
 
+def next_shares(shares: np.ndarray, errors: np.ndarray, eta: float) -> np.ndarray:
+    """Move the shares of the cells towards those that are worse than the mean.
+
+    ``w_c <- w_c * exp(eta * (error_c - mean))``, with sum 1.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_cells,)
+        The shares so far. Cells with 0 keep it.
+    errors : ndarray of shape (n_cells,)
+        Error of each cell on samples that were not trained on; those without one, NaN, move with
+        the mean.
+    eta : float
+        Step size, in units of the range of the errors.
+
+    Returns
+    -------
+    ndarray of shape (n_cells,)
+
+    Examples
+    --------
+    >>> next_shares(np.array([0.5, 0.5, 0.0]), np.array([0.1, 0.5, 0.9]), eta=1.0).round(2)
+    array([0.4, 0.6, 0. ])
+    """
+    seen = (shares > 0) & ~np.isnan(errors)
+    step = np.zeros_like(shares)
+    if seen.any():
+        step[seen] = eta * (errors[seen] - errors[seen].mean())
+    following = shares * np.exp(step)
+    return following / following.sum()
+
+
 def learn_balance(
     held_out_errors: Callable[[np.ndarray], np.ndarray],
     held_out: Cells,
@@ -57,8 +89,8 @@ def learn_balance(
     """Learn how much each cell should weigh for the worst of them to be as good as possible.
 
     In each round a model is fitted with the weights so far, and the errors of the cells on samples
-    that it has not seen decide the next weights: ``w_c <- w_c * exp(eta * (error_c - mean))``. The
-    round whose worst cell is best is kept.
+    that it has not seen decide the next weights, see :func:`next_shares`. The round whose worst
+    cell is best is kept.
 
     Parameters
     ----------
@@ -88,14 +120,12 @@ def learn_balance(
     LearnedBalance
     """
     weights = start / start.sum()
-    moving = start > 0
     rows: list[dict[str, float]] = []
     kept: list[np.ndarray] = []
     best = 0
     for number in range(n_rounds):
         wrong = held_out_errors(weights)
         errors = shrunken_errors(wrong, held_out, prior_samples)
-        seen = moving & ~np.isnan(errors)
         worst, average = float(np.nanmax(errors)), float(wrong.mean())
         kept.append(weights)
         rows.append({"worst": worst, "average": average} | _by_cell(held_out, errors, weights))
@@ -107,10 +137,7 @@ def learn_balance(
             on_best(number)
         if on_round is not None:
             on_round(number, worst, average)
-        step = np.zeros_like(weights)
-        step[seen] = eta * (errors[seen] - errors[seen].mean())
-        following = weights * np.exp(step)
-        following /= following.sum()
+        following = next_shares(weights, errors, eta)
         if np.abs(following - weights).max() < _STILL:
             break
         weights = following

@@ -8,6 +8,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +23,7 @@ from ._mixing import (
 )
 from ._mixup import mixup_loss
 from ._modes import evaluating
-from ._pairs import Pairs, balanced_pairs, coarse_groups
+from ._pairs import PAIRS, Pairs, balanced_pairs, coarse_groups
 
 __all__ = ["GBMixCriterion", "StepPlan"]
 
@@ -39,7 +40,7 @@ class StepPlan(NamedTuple):
         Rows that average the samples of a cell.
     offset : Tensor of shape (n_cells,)
         Minus infinity for cells without a sample in the batch, else a tiny random number that
-        breaks ties.
+        breaks ties; with set shares, what alone decides the target.
     pairs : Pairs of shape (n_cells, 4 * k), or None
         The pairs for every cell that may become the target; None draws them once it is known.
     lam : Tensor of shape (2, 4 * k)
@@ -120,6 +121,8 @@ class GBMixCriterion(nn.Module):
     """
 
     smoothed: Tensor
+    log_shares: Tensor | None
+    importance: Tensor | None
 
     def __init__(
         self,
@@ -158,6 +161,35 @@ class GBMixCriterion(nn.Module):
         self.target: Tensor | None = None
         # the exponential averages; their number is known with the first logits
         self.register_buffer("smoothed", torch.empty(0))
+        # of set shares
+        self._n_classes: int | None = None
+        self.register_buffer("log_shares", None, persistent=False)
+        self.register_buffer("importance", None, persistent=False)
+
+    def set_cell_shares(self, shares: np.ndarray) -> None:
+        """Let given shares of the cells, in place of losses, choose targets and weigh pairs.
+
+        The target of a step is then drawn, each cell as often as its share says. A pair of coarse
+        groups counts as much as the mean shares of the cells of either side say together; equal
+        shares are the paper's equal weights.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_cells,)
+            Share of each cell, numbered ``y * n_groups + s``, of any sum; 0 for absent ones.
+        """
+        if self.n_groups is None:
+            raise ValueError("shares of cells need n_groups, the number of attribute values")
+        device = self.smoothed.device
+        share = torch.as_tensor(shares, dtype=torch.float32, device=device)
+        cell = torch.arange(len(share), device=device)
+        y, s = cell // self.n_groups, cell % self.n_groups
+        coarse = coarse_groups(y.unsqueeze(0), s.unsqueeze(0), y, s)  # of each cell, by target
+        member = F.one_hot(coarse, 4) * (share > 0).unsqueeze(1)
+        mean = (member * share.unsqueeze(1)).sum(1) / member.sum(1).clamp(min=1)
+        self._n_classes = len(share) // self.n_groups
+        self.log_shares = share.log()
+        self.importance = torch.stack([mean[:, one] + mean[:, other] for one, other in PAIRS], 1)
 
     def plan(self, y: Tensor, s: Tensor, n_classes: int) -> list[StepPlan] | None:
         """Draw everything of coming steps that does not depend on the model.
@@ -189,7 +221,12 @@ class GBMixCriterion(nn.Module):
             )
             k = self._k(y.shape[1])
             smallest = y.shape[1] // n_cells
-            pairs = balanced_pairs(coarse, k, repeat=k > smallest)
+            pairs = balanced_pairs(
+                coarse,
+                k,
+                repeat=k > smallest or self.importance is not None,
+                importance=self.importance,
+            )
             every = [Pairs(*step) for step in zip(*(part.unbind(0) for part in pairs), strict=True)]
         else:
             every = [None] * len(y)
@@ -228,23 +265,25 @@ class GBMixCriterion(nn.Module):
         affine = commutes_with_mixing(model)
         if affine:
             logits = model(x)
-        else:
+        elif self.log_shares is None:
             with torch.no_grad(), evaluating(model):
                 logits = model(x)
             # older versions of autocast reuse casts that were made without gradient
             torch.clear_autocast_cache()
         with torch.no_grad():
-            losses = F.cross_entropy(logits, y, reduction="none").float()
+            losses = None
+            if self.log_shares is None:
+                losses = F.cross_entropy(logits, y, reduction="none").float()
             if plan is None:
-                plan = self._plan_one(y, s, logits.shape[1])
+                n_classes = logits.shape[1] if self._n_classes is None else self._n_classes
+                plan = self._plan_one(y, s, n_classes)
             pairs = self._choose(losses, plan, y, s)
         if affine and self.mix:
             return mixed_cross_entropy(logits, plan.labels, pairs.members, plan.lam, pairs.weight)
         if self.mix:
             target = mix(plan.labels, pairs.first, pairs.second, plan.lam[0])
             target *= pairs.weight.unsqueeze(1)
-            logits = model(mix(x, pairs.first, pairs.second, plan.lam[0]))
-            return soft_cross_entropy(logits, target)
+            return soft_cross_entropy(model(mix(x, pairs.first, pairs.second, plan.lam[0])), target)
         both = pairs.members.flatten()
         target = plan.labels.index_select(0, both) * (pairs.weight / 2).repeat(2).unsqueeze(1)
         logits = logits.index_select(0, both) if affine else model(x.index_select(0, both))
@@ -266,13 +305,16 @@ class GBMixCriterion(nn.Module):
         lam = lam.repeat_interleave(4 * k // n_ratios, dim=1)
         return torch.stack([lam, 1 - lam], dim=1)
 
-    @staticmethod
-    def _averaging(cell: Tensor, n_cells: int) -> tuple[Tensor, Tensor]:
+    def _averaging(self, cell: Tensor, n_cells: int) -> tuple[Tensor, Tensor]:
         numbers = torch.arange(n_cells, device=cell.device).unsqueeze(-1)
         member = (cell.unsqueeze(-2) == numbers).float()
         counts = member.sum(-1)
-        tie_break = _TIE * torch.rand(counts.shape, device=cell.device)
-        offset = tie_break.masked_fill(counts == 0, -torch.inf)
+        chance = torch.rand(counts.shape, device=cell.device)
+        if self.log_shares is None:
+            offset = _TIE * chance
+        else:  # the largest sum with Gumbel noise is a draw with these probabilities
+            offset = self.log_shares - (-chance.log()).log()
+        offset = offset.masked_fill(counts == 0, -torch.inf)
         return member / counts.clamp(min=1).unsqueeze(-1), offset
 
     def _plan_one(self, y: Tensor, s: Tensor, n_classes: int) -> StepPlan:
@@ -284,13 +326,15 @@ class GBMixCriterion(nn.Module):
         labels = F.one_hot(y, n_classes).float()
         return StepPlan(averaging, offset, None, self._ratios(1, len(y), y)[0], labels)
 
-    def _choose(self, losses: Tensor, plan: StepPlan, y: Tensor, s: Tensor) -> Pairs:
+    def _choose(self, losses: Tensor | None, plan: StepPlan, y: Tensor, s: Tensor) -> Pairs:
         """Find the target, and the pairs around it."""
-        if losses.is_cuda:  # where autocast computes products of matrices in half precision
+        if losses is None:
+            score = plan.offset
+        elif losses.is_cuda:  # where autocast computes products of matrices in half precision
             score = (plan.averaging * losses).sum(1) + plan.offset
         else:
             score = torch.addmv(plan.offset, plan.averaging, losses)
-        if self.target_smoothing:
+        if self.target_smoothing and losses is not None:
             score = self._smooth(score)
         target = score.argmax(0, keepdim=True)
         self.__dict__["target"] = target  # past the bookkeeping of Module, for speed
@@ -300,7 +344,10 @@ class GBMixCriterion(nn.Module):
         sample = plan.averaging.index_select(0, target).squeeze(0).argmax(0, keepdim=True)
         y_target, s_target = y.index_select(0, sample), s.index_select(0, sample)
         coarse = coarse_groups(y, s, y_target.squeeze(0), s_target.squeeze(0))
-        return balanced_pairs(coarse, self._k(len(y)))
+        importance = None
+        if self.importance is not None:
+            importance = self.importance.index_select(0, target).squeeze(0)
+        return balanced_pairs(coarse, self._k(len(y)), importance=importance)
 
     def _smooth(self, score: Tensor) -> Tensor:
         if len(self.smoothed) != len(score):

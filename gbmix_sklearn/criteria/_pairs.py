@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Pairs", "balanced_pairs", "coarse_groups"]
+__all__ = ["PAIRS", "Pairs", "balanced_pairs", "coarse_groups"]
 
 #: the pairs (0,1), (0,2), (1,3), (2,3) share the class or the attribute
-_PAIRS = ((0, 1), (0, 2), (1, 3), (2, 3))
+PAIRS = ((0, 1), (0, 2), (1, 3), (2, 3))
 
 
 class Pairs(NamedTuple):
@@ -74,13 +74,15 @@ def coarse_groups(y: Tensor, s: Tensor, y_target: Tensor, s_target: Tensor) -> T
 @lru_cache(maxsize=16)
 def _sides(device: torch.device) -> tuple[Tensor, Tensor]:
     """Coarse group of each of the eight sides, and which of two random orders it follows."""
-    groups = [pair[0] for pair in _PAIRS] + [pair[1] for pair in _PAIRS]
+    groups = [pair[0] for pair in PAIRS] + [pair[1] for pair in PAIRS]
     # each coarse group is a side of two pairs; the second time it follows its second order
     order = [groups[:place].count(group) for place, group in enumerate(groups)]
     return torch.tensor(groups, device=device), torch.tensor(order, device=device)
 
 
-def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
+def balanced_pairs(
+    coarse: Tensor, k: int, *, repeat: bool = True, importance: Tensor | None = None
+) -> Pairs:
     """Draw `k` pairs of samples for each of the four pairs of coarse groups.
 
     Each side is random permutations of its coarse group, one after another, cut to `k`: a group
@@ -97,6 +99,8 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
     repeat : bool, default=True
         Whether a coarse group can be smaller than `k`; False saves work where the caller expects
         that none is. One that is smaller all the same is then repeated in one order.
+    importance : Tensor of shape (..., 4), default=None
+        How much each pair counts, of any sum; None is equally much.
 
     Returns
     -------
@@ -123,7 +127,12 @@ def balanced_pairs(coarse: Tensor, k: int, *, repeat: bool = True) -> Pairs:
 
     exists = (counts[..., side[:4]] > 0) & (counts[..., side[4:]] > 0)
     n_pairs = exists.sum(-1, keepdim=True)
-    weight = (exists * (4 / k) / n_pairs.clamp(min=1)).repeat_interleave(k, dim=-1)
+    if importance is None:
+        weight = exists * (4 / k) / n_pairs.clamp(min=1)
+    else:
+        weight = exists * importance
+        weight *= (4 / k) / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
+    weight = weight.repeat_interleave(k, dim=-1)
 
     row = torch.arange(4 * k, device=device)
     alone = n_pairs == 0

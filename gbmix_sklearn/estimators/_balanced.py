@@ -7,12 +7,14 @@ https://arxiv.org/abs/2110.14503
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..groups import Cells
 from ..sampling import GroupBalancedSampler, SubsampledSampler
 from ._balance import Balanced
+from ._cell_shares import BalancesCells
 from ._docs import document
 from ._erm import ERMClassifier
 
@@ -21,7 +23,7 @@ __all__ = ["RWGClassifier", "SUBGClassifier"]
 
 @document
 @dataclass(eq=False, repr=False)
-class RWGClassifier(Balanced, ERMClassifier):
+class RWGClassifier(BalancesCells, Balanced, ERMClassifier):
     """Group-balanced sampling: each batch has an equal number of samples from every cell.
 
     Small cells are repeated. The loss is cross-entropy.
@@ -32,6 +34,9 @@ class RWGClassifier(Balanced, ERMClassifier):
     balance : {"group", "class"}, default="group"
         What batches have equal numbers of: cells (class x attribute), or classes (published as
         RWY), which needs no groups.
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning.
 
     Attributes
     ----------
@@ -64,6 +69,14 @@ class RWGClassifier(Balanced, ERMClassifier):
     >>> worst_group_accuracy_score(y, model.predict(X), groups=s) > 0.8
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Balanced._parameter_constraints,
+        **BalancesCells._parameter_constraints,
+    }
+
+    def _why_no_cells(self) -> str | None:
+        return None if self.balance == "group" else f"balance={self.balance!r}"
 
     def _make_sampler(self, cells: Cells, rng: np.random.Generator) -> GroupBalancedSampler:
         return GroupBalancedSampler(self._balanced_codes(cells), self.batch_size)

@@ -21,6 +21,7 @@ from ..groups import Cells
 from ..sampling import GroupBalancedSampler, PairedSampler, ShuffledSampler
 from ._balance import Balanced
 from ._base import GroupClassifier
+from ._cell_shares import BalancesCells
 from ._docs import document
 
 __all__ = ["BalancedMixUpClassifier", "OBMixClassifier"]
@@ -89,7 +90,7 @@ class BalancedMixUpClassifier(GroupClassifier):
 
 @document
 @dataclass(eq=False, repr=False)
-class OBMixClassifier(Balanced):
+class OBMixClassifier(BalancesCells, Balanced):
     """OBMix, label-occurrence-balanced mixup: two balanced batches, mixed with each other.
 
     The batches of each step are drawn independently, so that mixed labels have as much of every
@@ -101,6 +102,9 @@ class OBMixClassifier(Balanced):
     balance : {"group", "class"}, default="class"
         What batches have equal numbers of: classes, as published, or cells (class x attribute),
         which needs groups.
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning.
     alpha : float, default=1.0
         Mixing ratios are drawn from Beta(alpha, alpha), one for each batch.
 
@@ -138,8 +142,12 @@ class OBMixClassifier(Balanced):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Balanced._parameter_constraints,
+        **BalancesCells._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
     }
+
+    def _why_no_cells(self) -> str | None:
+        return None if self.balance == "group" else f"balance={self.balance!r}"
 
     def _make_criterion(self, cells: Cells) -> nn.Module:
         return OBMixCriterion(self.alpha)

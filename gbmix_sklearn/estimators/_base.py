@@ -188,7 +188,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             self.__dict__.pop(name, None)
         seeds = self._seeds()
         parts = self._divide(cells, validation, seeds["parts"], units)
-        self._check_refit_part(cells, parts, validation)  # before hours of training, not after
+        self._check_parts(cells, parts, validation)  # before hours of training, not after
         with fit_tasks(self, *given) as tasks:
             device = resolve_device(self.device)
             with borrowed_random_state(seeds["torch"], device):
@@ -198,7 +198,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 if loaded.broken:
                     assert loaded.rows is not None
                     cells, parts = keep(loaded.rows, cells, parts)
-                    self._check_refit_part(cells, parts, validation)
+                    self._check_parts(cells, parts, validation)
                     units = None if units is None else units.take(loaded.rows)
                 train = cells.take(parts["train"])
                 self.group_table_ = train.table

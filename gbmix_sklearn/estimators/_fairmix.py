@@ -17,7 +17,7 @@ from torch import nn
 from ..criteria import FairMixCriterion
 from ..groups import Cells
 from ..sampling import GroupBalancedSampler
-from ._base import GroupClassifier
+from ._cell_shares import BalancesCells
 from ._docs import document
 
 __all__ = ["FairMixClassifier"]
@@ -25,7 +25,7 @@ __all__ = ["FairMixClassifier"]
 
 @document
 @dataclass(eq=False, repr=False)
-class FairMixClassifier(GroupClassifier):
+class FairMixClassifier(BalancesCells):
     """Fair Mixup: predictions that do not change along paths between the groups.
 
     The loss is cross-entropy on unmixed samples, and a penalty on the slope of the mean prediction
@@ -35,6 +35,9 @@ class FairMixClassifier(GroupClassifier):
     Parameters
     ----------
     <common parameters>
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning.
     weight : float, default=1.0
         Weight of the penalty: {1, 3, 5} in GBMix's comparison. The authors recommend, for Adult,
         0.1 to 0.7 (demographic parity) and 0.5 to 5 (equalized odds); for CelebA, 1 to 20 and 10
@@ -84,10 +87,14 @@ class FairMixClassifier(GroupClassifier):
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "require"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GroupClassifier._parameter_constraints,
+        **BalancesCells._parameter_constraints,
         "weight": [Interval(Real, 0, None, closed="left")],
         "constraint": [StrOptions({"demographic_parity", "equalized_odds"})],
     }
+
+    def _why_no_cells(self) -> str | None:
+        by_cell = self.constraint == "equalized_odds"
+        return None if by_cell else f"constraint={self.constraint!r}"
 
     def _make_criterion(self, cells: Cells) -> nn.Module:
         return FairMixCriterion(self.weight, constraint=self.constraint)

@@ -16,7 +16,7 @@ from torch import nn
 from ..criteria import GBMixCriterion
 from ..groups import Cells
 from ..sampling import GroupBalancedSampler
-from ._base import GroupClassifier
+from ._cell_shares import BalancesCells
 from ._docs import document
 
 __all__ = ["GBMixClassifier"]
@@ -24,7 +24,7 @@ __all__ = ["GBMixClassifier"]
 
 @document
 @dataclass(eq=False, repr=False)
-class GBMixClassifier(GroupClassifier):
+class GBMixClassifier(BalancesCells):
     """Group-balanced mixup around the worst group, with a refit of the last layer.
 
     Each step draws a batch with an equal number from every cell (class x attribute), finds the cell
@@ -36,6 +36,10 @@ class GBMixClassifier(GroupClassifier):
     Parameters
     ----------
     <common parameters>
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning. They
+        also choose the targets, in place of losses, and weigh the four pairs.
     alpha : float, default=1.0
         Mixing ratios are drawn from Beta(alpha, alpha). The paper gives no value.
     k : {"coarse", "cells"} or int, default="coarse"
@@ -93,7 +97,7 @@ class GBMixClassifier(GroupClassifier):
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "warn"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GroupClassifier._parameter_constraints,
+        **BalancesCells._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "k": [StrOptions({"coarse", "cells"}), Interval(Integral, 1, None, closed="left")],
         "mix_granularity": [StrOptions({"sample", "pair", "batch"})],
@@ -105,6 +109,14 @@ class GBMixClassifier(GroupClassifier):
     @property
     def _loss_scale(self) -> float:  # type: ignore[override]
         return 4.0 if self.categorize else 1.0
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.cell_shares == "learned" and self.target_smoothing:
+            raise ValueError(
+                f"target_smoothing={self.target_smoothing} averages the losses that choose "
+                "targets, and with cell_shares='learned' shares choose them: leave one of them out"
+            )
 
     def _make_criterion(self, cells: Cells) -> nn.Module:
         return GBMixCriterion(

@@ -17,7 +17,7 @@ from torch import nn
 from ..criteria import GroupDROCriterion
 from ..groups import Cells
 from ..sampling import GroupBalancedSampler
-from ._base import GroupClassifier
+from ._cell_shares import BalancesCells
 from ._docs import document
 
 __all__ = ["GroupDROClassifier"]
@@ -25,12 +25,15 @@ __all__ = ["GroupDROClassifier"]
 
 @document
 @dataclass(eq=False, repr=False)
-class GroupDROClassifier(GroupClassifier):
+class GroupDROClassifier(BalancesCells):
     """Group DRO: group-balanced batches, and cells that weigh more the larger their losses are.
 
     Parameters
     ----------
     <common parameters>
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning.
     step_size : float, default=0.01
         Step size of the cells' weights, the paper's eta. 0 leaves them equal.
     adjustment : float, default=0.0
@@ -80,7 +83,7 @@ class GroupDROClassifier(GroupClassifier):
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "require"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GroupClassifier._parameter_constraints,
+        **BalancesCells._parameter_constraints,
         "step_size": [Interval(Real, 0, None, closed="left")],
         "adjustment": [Interval(Real, 0, None, closed="left")],
     }

@@ -31,7 +31,7 @@ def history_frame(
 
     Beside the losses and the metrics of the validation part there is a column ``accuracy[cell]``
     for each of its cells, and, for methods that choose a target, ``target`` (the cell chosen most
-    often) and ``target_share[cell]``.
+    often) and ``target_share[cell]``; where shares of cells are learned, ``share[cell]``.
     """
     rows = []
     for epoch in history:
@@ -42,6 +42,9 @@ def history_frame(
             row["target"] = train_labels[int(counts.argmax())]
             shares = counts / counts.sum()
             row |= {f"target_share[{c}]": p for c, p in zip(train_labels, shares, strict=True)}
+        if "event_cell_shares" in epoch:
+            shares_of = zip(train_labels, epoch["event_cell_shares"], strict=True)
+            row |= {f"share[{cell}]": share for cell, share in shares_of}
         if valid_labels is not None and "event_cell_accuracy" in epoch:
             accuracies = zip(valid_labels, epoch["event_cell_accuracy"], strict=True)
             row |= {f"accuracy[{cell}]": accuracy for cell, accuracy in accuracies}

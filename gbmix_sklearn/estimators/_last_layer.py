@@ -40,7 +40,7 @@ class LastLayer(Parameters, Prediction):
     cell_weights_: pd.Series | None
     refit_history_: pd.DataFrame | None
 
-    def _check_refit_part(
+    def _check_parts(
         self, cells: Cells, parts: dict[str, np.ndarray], validation: Validation | None
     ) -> None:
         """Say where there is too little to refit the last layer on."""

@@ -17,7 +17,7 @@ from torch import nn
 from ..criteria import LISACriterion
 from ..groups import Cells
 from ..sampling import GroupBalancedSampler
-from ._base import GroupClassifier
+from ._cell_shares import BalancesCells
 from ._docs import document
 
 __all__ = ["LISAClassifier"]
@@ -25,7 +25,7 @@ __all__ = ["LISAClassifier"]
 
 @document
 @dataclass(eq=False, repr=False)
-class LISAClassifier(GroupClassifier):
+class LISAClassifier(BalancesCells):
     """LISA: mixing within a class across attributes, or within an attribute across classes.
 
     Each group-balanced batch is mixed in one of the two ways, drawn at random; every sample gets a
@@ -34,6 +34,9 @@ class LISAClassifier(GroupClassifier):
     Parameters
     ----------
     <common parameters>
+    cell_shares : {"equal", "learned"}, default="equal"
+        Shares of the cells in a batch. "learned": after each epoch, cells with larger errors on the
+        validation part get more, at most four times their share at the beginning.
     alpha : float, default=2.0
         Mixing ratios are drawn from Beta(alpha, alpha).
     p_intra_label : float in [0, 1], default=0.5
@@ -80,7 +83,7 @@ class LISAClassifier(GroupClassifier):
     _groups_policy: ClassVar[Literal["require", "warn", "optional"]] = "require"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GroupClassifier._parameter_constraints,
+        **BalancesCells._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "p_intra_label": [Interval(Real, 0, 1, closed="both")],
     }

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ._balanced import GroupBalancedSampler
+
 __all__ = ["PairedSampler"]
 
 
@@ -42,6 +44,12 @@ class PairedSampler:
     def __init__(self, first: _Sampler, second: _Sampler):
         self.first = first
         self.second = second
+
+    def set_cell_shares(self, shares: np.ndarray) -> None:
+        """Change the shares of the cells in both halves, where their samplers know them."""
+        for sampler in (self.first, self.second):
+            if isinstance(sampler, GroupBalancedSampler):
+                sampler.set_cell_shares(shares)
 
     def epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw the batches of one epoch, each an array of sample positions."""

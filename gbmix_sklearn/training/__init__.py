@@ -1,5 +1,6 @@
 """The training loop: a skorch net, the batches it draws, the epochs it keeps."""
 
+from ._cell_shares import CellShares
 from ._checkpoints import Checkpoint, fingerprint
 from ._image_inputs import ImageInputs
 from ._inputs import ArrayInputs, Inputs, Loaded, as_tensor
@@ -12,6 +13,7 @@ from ._step_size import Steps, largest_eigenvalue, steps_for_features, steps_for
 
 __all__ = [
     "ArrayInputs",
+    "CellShares",
     "Checkpoint",
     "EvaluationSource",
     "GroupNet",

@@ -35,10 +35,19 @@ def worst_cell(logits, y, s):
     return max(means, key=means.get), means
 
 
-def gbmix_loss(f, x, y, s, target, first, second, lam, k, n_classes):
+def pair_importance(shares, target):
+    """How much each pair counts by the shares of the cells, a dictionary: two mean shares."""
+    of_group = {group: [] for group in range(4)}
+    for (y, s), share in shares.items():
+        of_group[coarse_group(y, s, *target)].append(share)
+    mean = [np.mean(of_group[group]) if of_group[group] else 0.0 for group in range(4)]
+    return [mean[i] + mean[j] for i, j in PAIRS]
+
+
+def gbmix_loss(f, x, y, s, target, first, second, lam, k, n_classes, importance=(1, 1, 1, 1)):
     """Eqs. 8 and 10 for given pairs of samples; absent pairs left out, the sum rescaled."""
     groups = [coarse_group(y_i, s_i, *target) for y_i, s_i in zip(y, s, strict=True)]
-    risks = []
+    risks, weights = [], []
     for number, (i, j) in enumerate(PAIRS):
         if i not in groups or j not in groups:
             continue
@@ -52,8 +61,9 @@ def gbmix_loss(f, x, y, s, target, first, second, lam, k, n_classes):
             label[y[b]] += 1 - lam[place]
             losses.append(cross_entropy(f(x_mixed), label))
         risks.append(np.mean(losses))
+        weights.append(importance[number])
     if not risks:
         labels = np.eye(n_classes)[y]
         losses = [cross_entropy(f(x_i), label) for x_i, label in zip(x, labels, strict=True)]
         return 4 * np.mean(losses)
-    return sum(risks) * 4 / len(risks)
+    return 4 * np.average(risks, weights=weights)

@@ -77,6 +77,75 @@ def test_loss_is_equation_10(n_classes, n_values, seed, granularity, k, n_absent
         assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 4), st.integers(1, 4), st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_set_shares_weigh_the_pairs(n_classes, n_values, seed, linear, planned):
+    torch.manual_seed(seed)
+    n_absent = seed % 2 if n_classes * n_values > 2 else 0
+    x, y, s = batch(n_classes, n_values, seed=seed, absent=range(n_absent))
+    layer = nn.Linear(4, n_classes).double()
+    criterion = GBMixCriterion(k=6, n_groups=n_values)
+    shares = np.random.default_rng(seed).random(n_classes * n_values) + 0.01
+    shares[:n_absent] = 0
+    criterion.set_cell_shares(shares)
+    drawn = criterion.plan(y[None], s[None], n_classes)[0]
+    model = Plain(layer)
+    loss = criterion(layer if linear else model, x, y, s, drawn if planned else None)
+    assert model.calls == (0 if linear else 1)  # no forward to find the target
+    if not planned:
+        return
+    number = criterion.target.item()
+    target = divmod(number, n_values)
+    known = {divmod(c, n_values): share for c, share in enumerate(shares) if share}
+    expected = oracle.gbmix_loss(
+        lambda row: layer(torch.as_tensor(row)).detach().numpy(),
+        x.numpy(),
+        y.numpy(),
+        s.numpy(),
+        target,
+        drawn.pairs.first[number].numpy(),
+        drawn.pairs.second[number].numpy(),
+        drawn.lam[0].numpy(),
+        6,
+        n_classes,
+        oracle.pair_importance(known, target),
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_targets_are_drawn_by_the_set_shares(planned):
+    torch.manual_seed(0)
+    x, y, s = batch(2, 2, n=16)
+    x, y, s = x.float(), torch.arange(16) % 2, torch.arange(16) // 2 % 2
+    criterion = GBMixCriterion(n_groups=2)
+    criterion.set_cell_shares(np.array([0.1, 0.2, 0.3, 0.4]) * 7)
+    n = 3000
+    plans = criterion.plan(y.expand(n, -1), s.expand(n, -1), 2) if planned else [None] * n
+    model = nn.Linear(4, 2)
+    drawn = np.zeros(4)
+    for plan in plans:
+        criterion(model, x, y, s, plan)
+        drawn[criterion.target.item()] += 1
+    assert drawn / n == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.03)
+
+
+def test_equal_shares_are_the_equal_weights_of_the_paper():
+    _, y, s = batch(3, 2)
+    weights = []
+    for shares in (None, np.ones(6)):
+        criterion = GBMixCriterion(n_groups=2)
+        if shares is not None:
+            criterion.set_cell_shares(shares)
+        weights.append(criterion.plan(y[None], s[None], 3)[0].pairs.weight)
+    torch.testing.assert_close(*weights)
+
+
+def test_set_shares_need_the_number_of_groups():
+    with pytest.raises(ValueError, match="n_groups"):
+        GBMixCriterion().set_cell_shares(np.ones(4))
+
+
 @pytest.mark.parametrize("granularity", ["sample", "pair", "batch"])
 def test_ratios_are_shared_within_the_granularity(granularity):
     criterion = GBMixCriterion(mix_granularity=granularity, n_groups=2, k=5)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbmix_sklearn.sampling import GroupBalancedSampler, ShuffledSampler
+from gbmix_sklearn.sampling import GroupBalancedSampler, PairedSampler, ShuffledSampler
 
 cell_codes = st.lists(st.integers(0, 9), min_size=1, max_size=120).map(np.array)
 
@@ -53,6 +53,44 @@ def test_more_cells_than_places_draw_distinct_cells_each_time():
     batches = GroupBalancedSampler(codes, 4).epoch(np.random.default_rng(0))
     assert all(len(set(codes[batch])) == 4 for batch in batches)
     assert len({tuple(sorted(codes[batch])) for batch in batches}) > 5
+
+
+@settings(deadline=None, max_examples=100)
+@given(cell_codes, st.integers(1, 70), st.integers(0, 2**31 - 1), st.booleans())
+def test_places_go_by_shares(codes, batch_size, seed, one_alone):
+    rng = np.random.default_rng(seed)
+    shares = np.eye(10)[codes[0]] if one_alone else rng.random(10) ** 3 + 1e-3
+    sampler = GroupBalancedSampler(codes, batch_size)
+    sampler.set_cell_shares(shares)
+    batches = sampler.epoch(rng)
+    assert batches.shape == (-(-len(codes) // batch_size), batch_size)
+    present = np.unique(codes)
+    places = batch_size * shares[present] / shares[present].sum()
+    for batch in batches:
+        counts = np.bincount(codes[batch], minlength=10)[present]
+        assert (np.abs(counts - places) < 1 + 1e-6).all()
+
+
+def test_places_are_those_of_the_shares_on_average():
+    codes = np.repeat([0, 1, 3], [50, 900, 7])
+    sampler = GroupBalancedSampler(codes, 9)
+    sampler.set_cell_shares(np.array([0.62, 0.05, 0.0, 0.33]))
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([sampler.epoch(rng).ravel() for _ in range(100)])
+    assert np.bincount(codes[drawn]) / len(drawn) == pytest.approx([0.62, 0.05, 0, 0.33], abs=0.003)
+
+
+def test_either_half_of_a_pair_takes_the_shares_where_it_is_balanced():
+    codes = np.repeat([0, 1], [30, 70])
+    balanced = GroupBalancedSampler(codes, 10)
+    sampler = PairedSampler(ShuffledSampler(codes, 10), balanced)
+    sampler.set_cell_shares(np.array([0.2, 0.8]))
+    batches = sampler.epoch(np.random.default_rng(0))
+    assert all(np.bincount(codes[batch[10:]]).tolist() == [2, 8] for batch in batches)
+    assert np.bincount(codes[np.concatenate([batch[:10] for batch in batches])]).tolist() == [
+        30,
+        70,
+    ]
 
 
 @pytest.mark.parametrize("sampler", [GroupBalancedSampler, ShuffledSampler])
