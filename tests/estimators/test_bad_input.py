@@ -51,6 +51,7 @@ INVALID = {
     "random_state": ["seed", -1, 1.5],
     "verbose": [-1, "loud"],
     "alpha": [0, -1, "half", None],
+    "cell_shares": ["fair", None],
     "balance": ["sex", None],
     "step_size": [-1, "small", None],
     "adjustment": [-1, "large", None],
