@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from .._frames import as_pandas
 from ..exceptions import GroupsError
@@ -102,6 +103,8 @@ def as_frame(values: Any) -> pd.DataFrame:
         return pd.DataFrame({"group" if values.name is None else values.name: values})
     if isinstance(values, pd.Categorical):
         return pd.DataFrame({"group": values})
+    if issparse(values):
+        raise TypeError("groups are a sparse matrix, and must be an array: give groups.toarray()")
     if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
         raise TypeError(
             "groups must be an array, Series or DataFrame with one row for each sample, "

@@ -8,7 +8,7 @@ from ._linear import linear_decision, linear_head, linear_probabilities, set_wei
 from ._meta import LastLayerRefit
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe, scaled_by_training
 from ._repaired import repaired_error
-from ._scaling import scaling_of, unit_where_constant
+from ._scaling import scaling_of, sparse_scale, standardised, unit_where_constant
 
 __all__ = [
     "LastLayerRefit",
@@ -29,5 +29,7 @@ __all__ = [
     "scaled_by_training",
     "scaling_of",
     "set_weights",
+    "sparse_scale",
+    "standardised",
     "unit_where_constant",
 ]

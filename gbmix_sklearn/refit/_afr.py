@@ -95,7 +95,7 @@ def afr_head(
     """
     gammas = np.atleast_1d(AFR_GAMMA if isinstance(gamma, str) else gamma).tolist()
     settings = list(product(gammas, np.atleast_1d(reg_coeff).tolist()))
-    best, everyone = settings[0], np.arange(len(z))
+    best, everyone = settings[0], np.arange(z.shape[0])
     if len(settings) > 1:
         fit = everyone
         if validation is None:
@@ -132,7 +132,7 @@ def _descend(
     intercept = np.zeros((len(settings), n_classes), dtype=z.dtype)
     for _ in range(n_steps):
         residual = weights * (softmax(start + _changed(z, coef, intercept), axis=2) - target)
-        slope = (z.T @ residual.reshape(len(z), -1)).reshape(coef.shape) + pull * coef
+        slope = (z.T @ residual.reshape(z.shape[0], -1)).reshape(coef.shape) + pull * coef
         slope_0 = residual.sum(axis=0) + pull * intercept
         length = np.sqrt((slope**2).sum(axis=(0, 2)) + (slope_0**2).sum(axis=1))
         step = (lr / np.maximum(length, 1))[:, None]
@@ -147,7 +147,7 @@ def _logits(trained: LogisticRegression, z: np.ndarray) -> np.ndarray:
 
 
 def _changed(z: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    return (z @ coef.reshape(len(coef), -1)).reshape(len(z), *intercept.shape) + intercept
+    return (z @ coef.reshape(len(coef), -1)).reshape(z.shape[0], *intercept.shape) + intercept
 
 
 def _with_changes(

@@ -31,7 +31,7 @@ def fit_anchored(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
         Standardised embeddings.
     y : ndarray of shape (n_samples,)
         Labels, of each class at least one.
@@ -68,7 +68,7 @@ def fit_anchored(
     array([[1.]])
     """
     n_rows = 1 if len(classes) == 2 else len(classes)
-    X = X.astype(np.float64, copy=False)
+    X, n = X.astype(np.float64, copy=False), X.shape[0]
     if anchor is None:
         anchor = np.zeros((n_rows, X.shape[1])), np.zeros(n_rows)
     start = X @ anchor[0].T
@@ -85,10 +85,10 @@ def fit_anchored(
             log_probability = log_softmax(logits, axis=1)
             loss = -(target * log_probability).sum()
             residual = np.exp(log_probability) - target
-        residual /= len(X)
+        residual /= n
         slope = residual.T @ X + change / C
         penalty = (change**2).sum() / (2 * C)
-        return loss / len(X) + penalty, np.append(slope, residual.sum(axis=0))
+        return loss / n + penalty, np.append(slope, residual.sum(axis=0))
 
     found = minimize(
         loss_and_slope,
@@ -100,7 +100,7 @@ def fit_anchored(
     change, intercept = np.split(found.x, [anchor[0].size])
     coef = anchor[0] + change.reshape(anchor[0].shape)
     # the C of scikit-learn, which adds up the losses of the samples
-    head = set_weights(LogisticRegression(C=C / len(X)), coef, intercept, classes)
+    head = set_weights(LogisticRegression(C=C / n), coef, intercept, classes)
     head.n_iter_ = np.array([found.nit], dtype=np.int32)
     return head
 

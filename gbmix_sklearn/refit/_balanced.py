@@ -22,7 +22,7 @@ from ..model_selection._units import divide_units
 from ._anchored import anchor_of
 from ._linear import linear_predict, set_weights, with_absent_classes
 from ._recipe import LearnedRecipe, Recipe, find_recipe
-from ._scaling import scaling_of
+from ._scaling import scaling_of, standardised
 
 __all__ = ["check_refit_classes", "halves", "refit_head", "worst_group"]
 
@@ -66,7 +66,7 @@ def refit_head(
 
     Parameters
     ----------
-    z : ndarray of shape (n_samples, n_features)
+    z : ndarray or CSR matrix of shape (n_samples, n_features)
         Embeddings of held-out samples.
     y, cells : ndarray of shape (n_samples,)
         Class codes and cell numbers.
@@ -115,14 +115,11 @@ def refit_head(
     """
     present = check_refit_classes(y, classes)
     mean, scale = scaling_of(z) if scaling is None else scaling
-    everyone = np.arange(len(z))
+    everyone = np.arange(z.shape[0])
 
-    def draw_from(pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def draw_from(pool: np.ndarray) -> tuple[Any, np.ndarray]:
         draw = _balanced_draw(pool, cells, rng)
-        scaled = z[draw]
-        scaled -= mean
-        scaled /= scale
-        return scaled, y[draw]
+        return standardised(z[draw], (mean, scale)), y[draw]
 
     def as_labels(codes: np.ndarray) -> np.ndarray:
         """What a classifier of the user's is fitted on: its class weights are of labels."""
@@ -135,7 +132,7 @@ def refit_head(
     if trained is not None and recipe is not None and recipe.penalty == "anchored":
         anchor = anchor_of(trained, present, (mean, scale))
 
-    def fit(c: float | None, samples: tuple[np.ndarray, np.ndarray]) -> Any:
+    def fit(c: float | None, samples: tuple[Any, np.ndarray]) -> Any:
         with warnings.catch_warnings():  # a mean of many fits: none has to be exact
             warnings.simplefilter("ignore", ConvergenceWarning)
             if recipe is None or c is None:
@@ -148,7 +145,7 @@ def refit_head(
         if validation is None:
             pool, other = halves(cells, rng, units)
             validation = (z[other], y[other], cells[other])
-        z_val = (validation[0] - mean) / scale
+        z_val = standardised(validation[0], (mean, scale))
         samples = draw_from(pool)  # one for all, so that C is all they differ in
         best = -1.0
         for c in recipe.grid:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
+from .._sparse import mean_squared_length
 from ..balance import cross_fitted_offsets, learn_balance, shrunken_errors, start_shares
 from ..groups import Cells
 from ..model_selection._units import divide_units
@@ -116,7 +119,7 @@ class HeldOutSearch:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), dtype float32
+    X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
         Standardised features.
     cells : Cells
         Their cells, of which every class has samples.
@@ -152,12 +155,12 @@ class HeldOutSearch:
             [np.bincount(cells.codes[seen], minlength=cells.n_cells) for seen in self._seen.T]
         )
         self._fits = LogisticFits(X, cells.y, len(cells.classes))
-        # a column that is constant does not count as a feature
-        self._n_features = max(1, int(np.count_nonzero(X.std(axis=0))))
+        self._n_features = _n_features(X)
 
     def from_zero(self) -> Candidate:
         """Choose a penalty that pulls towards zero: a power of ten, uphill from the middle."""
-        judge = partial(self._judge, self._fits, np.arange(len(self.X)), start_shares(self.cells))
+        everyone = np.arange(len(self.cells.y))
+        judge = partial(self._judge, self._fits, everyone, start_shares(self.cells))
         tried: dict[int, Candidate] = {}
         weights: Weights | None = None
         for power in _FIRST:
@@ -173,7 +176,7 @@ class HeldOutSearch:
 
     def with_one_penalty(self) -> Candidate:
         """Learn the balance with the penalty that the search begins with."""
-        shares, judged = start_shares(self.cells), np.arange(len(self.X))
+        shares, judged = start_shares(self.cells), np.arange(len(self.cells.y))
         return self._judge(self._fits, judged, shares, _FIRST[0], self.n_rounds, None)[0]
 
     def near(self, anchor: Anchor, judged: np.ndarray, zero: Candidate) -> Candidate:
@@ -217,7 +220,7 @@ class HeldOutSearch:
             nonlocal state, scores
             weights = (shares / np.maximum(self._counts, 1)).T[self.cells.codes] * self._seen
             state = fits.fit(weights, C, state, tol=_TOLERANCE)
-            scores = np.empty((len(self.X), fits.n_rows))
+            scores = np.empty((len(self.cells.y), fits.n_rows))
             for number, seen in enumerate(self._seen.T):
                 scores[~seen] = state.logits(self.X[~seen], number)
             scores = scores[judged]
@@ -274,6 +277,17 @@ class HeldOutSearch:
         if fits.n_rows == 1:
             offsets = offsets[1:] - offsets[:1]
         return fitted.coef[0], fitted.intercept[0] + offsets
+
+
+def _n_features(X: Any) -> float:
+    """How many features count; one that is constant does not.
+
+    Of standardised features that is the mean squared length of the rows, which is what it is of
+    sparse ones, most of which are 0 in a row.
+    """
+    if sparse.issparse(X):
+        return max(1.0, mean_squared_length(X))
+    return max(1, int(np.count_nonzero(X.std(axis=0))))
 
 
 def _anchor_of(fits: LogisticFits) -> Anchor | None:

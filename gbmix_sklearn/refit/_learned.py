@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from ..groups import Cells
@@ -14,7 +15,7 @@ from ._anchored import anchor_of
 from ._held_out import HeldOutSearch, of_classes
 from ._linear import set_weights, with_absent_classes
 from ._recipe import LearnedRecipe
-from ._scaling import scaling_of
+from ._scaling import scaling_of, standardised
 
 __all__ = ["LearnedHead", "learned_head"]
 
@@ -71,7 +72,7 @@ def learned_head(
 
     Parameters
     ----------
-    z : ndarray of shape (n_samples, n_features)
+    z : ndarray or CSR matrix of shape (n_samples, n_features)
         Embeddings, of samples that the embedding has not been trained on.
     cells : Cells
         Their cells.
@@ -104,8 +105,12 @@ def learned_head(
             "together: keep_together has a single unit. Leave it out, or give samples of others"
         )
     mean, scale = scaling_of(z) if scaling is None else scaling
-    X = ((z - mean) / scale).astype(np.float32, copy=False)
+    X = standardised(z, (mean, scale)).astype(np.float32, copy=False)
     present = np.unique(cells.y)
+    n_features, columns = X.shape[1], np.arange(X.shape[1])
+    if sparse.issparse(X):  # words that no sample has, as most of a HashingVectorizer, stay as is
+        columns = np.unique(X.indices)
+        X = X[:, columns]
     search = HeldOutSearch(
         X,
         of_classes(cells.without_small(), present),
@@ -116,16 +121,21 @@ def learned_head(
         on_round=on_round,
     )
     best = search.from_zero()
-    judged = np.arange(len(z)) if unseen is None or not unseen.any() else np.flatnonzero(unseen)
+    judged = np.arange(z.shape[0]) if unseen is None or not unseen.any() else np.flatnonzero(unseen)
     if trained is not None:
-        anchored = search.near(anchor_of(trained, present, (mean, scale)), judged, best)
+        anchor = anchor_of(trained, present, (mean, scale))
+        anchored = search.near((anchor[0][:, columns], anchor[1]), judged, best)
         best = anchored if anchored.worst < search.worst_of(best, judged) else best
-    coef, intercept = search.final(best)
-    coef = coef / scale
+    of_columns, intercept = search.final(best)
+    coef = np.zeros((len(of_columns), n_features))
+    if best.anchor is not None:
+        coef += anchor[0]
+    coef[:, columns] = of_columns
+    coef /= scale
     intercept = intercept - coef @ mean
     classes = np.asarray(cells.classes)
     coef, intercept = with_absent_classes(coef, intercept, present, len(classes), trained)
-    head = set_weights(LogisticRegression(C=best.C / len(z)), coef, intercept, classes)
+    head = set_weights(LogisticRegression(C=best.C / z.shape[0]), coef, intercept, classes)
     head.n_iter_ = np.array([len(best.rounds)], dtype=np.int32)
     shares = np.zeros((len(classes), len(cells.attribute)))
     shares[present] = best.shares.reshape(len(present), -1)

@@ -6,6 +6,7 @@ from inspect import getattr_static
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
 from sklearn.preprocessing import LabelBinarizer
@@ -84,17 +85,23 @@ def linear_head(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray) -> Lo
     return head
 
 
-def linear_decision(head: Any, z: np.ndarray) -> np.ndarray:
+def linear_decision(head: Any, z: Any) -> np.ndarray:
     """``z @ coef_.T + intercept_`` in doubles, 1-D for two classes.
 
     In single precision it would depend on which samples are predicted together.
     """
     coef, rows = head.coef_.T, max(1, _BLOCK // z.shape[1])
+    if sparse.issparse(z):
+        return _flat(z.astype(np.float64, copy=False) @ coef + head.intercept_)
     decision = np.empty((z.shape[0], coef.shape[1]))
     for start in range(0, len(decision), rows):  # no copy of all of z
         block = slice(start, start + rows)
         decision[block] = z[block].astype(np.float64, copy=False) @ coef
     decision += head.intercept_
+    return _flat(decision)
+
+
+def _flat(decision: np.ndarray) -> np.ndarray:
     return decision.ravel() if decision.shape[1] == 1 else decision
 
 
@@ -107,14 +114,14 @@ def linear_probabilities(decision: np.ndarray) -> np.ndarray:
     return softmax(decision, axis=1)
 
 
-def linear_predict(head: Any, z: np.ndarray) -> np.ndarray:
+def linear_predict(head: Any, z: Any) -> np.ndarray:
     """Labels by the sign, or the largest, of the decision function."""
     decision = linear_decision(head, z)
     codes = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
     return head.classes_[codes]
 
 
-def head_probabilities(head: Any, z: np.ndarray) -> np.ndarray:
+def head_probabilities(head: Any, z: Any) -> np.ndarray:
     """Class probabilities of any linear head that knows them."""
     if isinstance(head, LogisticRegression):
         return linear_probabilities(linear_decision(head, z))

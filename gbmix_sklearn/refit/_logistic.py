@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
@@ -58,7 +60,7 @@ class LogisticFits:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), dtype float32
+    X : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32
         Standardised features.
     y : ndarray of shape (n_samples,)
         Class codes.
@@ -70,7 +72,10 @@ class LogisticFits:
     Notes
     -----
     The factor that decorrelates the features is that of the bound of Böhning and Lindsay [1]_ on
-    the Hessian, which holds for all weights at once.
+    the Hessian, which holds for all weights at once. Of thousands of features, such as the words of
+    texts, it would take more memory and time than the fits themselves: there the coordinates are
+    the features, each by its own curvature. Few words go together, so that little is lost, and a
+    pass over sparse samples costs no more than they store.
 
     References
     ----------
@@ -93,7 +98,7 @@ class LogisticFits:
         n_classes: int,
         anchor: tuple[np.ndarray, np.ndarray] | None = None,
     ):
-        self.X = np.ascontiguousarray(X, dtype=np.float32)
+        self.X: Any = X if sparse.issparse(X) else np.ascontiguousarray(X, dtype=np.float32)
         codes = np.arange(1, 2) if n_classes == 2 else np.arange(n_classes)
         self.target = (y[:, None] == codes).astype(np.float32)
         self.n_rows = len(codes)
@@ -208,6 +213,10 @@ class LogisticFits:
     def _second_moment(self, share: np.ndarray) -> np.ndarray:
         """Of the weighted features; of each by itself where they are too many to factorise."""
         n, d = self.X.shape
+        # a step in decorrelated coordinates must not cost more than a pass over the samples
+        is_sparse = sparse.issparse(self.X)
+        if is_sparse and d > min(_MAX_FACTORISED, math.isqrt(self.X.nnz)):
+            return np.asarray(self.X.power(2).T @ share.astype(np.float64))
         if d > _MAX_FACTORISED:
             return np.einsum("n,nd,nd->d", share, self.X, self.X, dtype=np.float64)
         # a sample is enough for coordinates to take steps in, but for rare categories, and so for
@@ -217,9 +226,12 @@ class LogisticFits:
             ends = np.cumsum(share, dtype=np.float64)
             rows = np.searchsorted(ends, (np.arange(enough) + 0.5) * (ends[-1] / enough))
             weighted = self.X[rows] / np.float32(np.sqrt(enough))
+        elif is_sparse:
+            weighted = sparse.diags_array(np.sqrt(share)) @ self.X
         else:
             weighted = np.sqrt(share)[:, None] * self.X
-        return (weighted.T @ weighted).astype(np.float64)
+        moment = weighted.T @ weighted
+        return (moment.toarray() if is_sparse else moment).astype(np.float64)
 
 
 def _lower_factor(bound: np.ndarray, penalty: float) -> np.ndarray:

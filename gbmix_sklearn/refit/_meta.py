@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -25,6 +24,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_array, check_is_fitted
 
 from .._copies import noting_copies
+from .._sparse import canonical, check_indices, is_csr, stack_rows
 from ..exceptions import DuplicateSamplesWarning, MissingGroupsWarning
 from ..groups import (
     Cells,
@@ -49,30 +49,6 @@ from ._parts_of import embeddings_of, last_of, unwrapped
 from ._recipe import RECIPES, LearnedRecipe, Recipe, find_recipe
 
 __all__ = ["LastLayerRefit"]
-
-
-#: bytes that sparse embeddings may take as a dense matrix
-_MOST_BYTES = 2**32
-
-
-def _dense(z: Any) -> np.ndarray:
-    """Make embeddings dense for a fit, which scales them.
-
-    Raises
-    ------
-    ValueError
-        If they are too many.
-    """
-    if not issparse(z):
-        return z
-    n_bytes = z.shape[0] * z.shape[1] * z.dtype.itemsize
-    if n_bytes > _MOST_BYTES:
-        raise ValueError(
-            f"the embeddings of X are sparse, and as a dense matrix of shape {z.shape} they would "
-            f"take {n_bytes / 2**30:.0f} GiB: fit the classifier after TruncatedSVD(100), or on "
-            "fewer words, as with TfidfVectorizer(max_features=10_000)"
-        )
-    return z.toarray()
 
 
 def _knows_probabilities(estimator: LastLayerRefit) -> bool:
@@ -305,11 +281,11 @@ class LastLayerRefit(
         self.group_table_ = cells.table
         self.cell_weights_ = self.refit_history_ = None
         z = self._embed_held_out(X)
-        others = None if validation is None else (_dense(self._embed(X_val)), validation)
+        others = None if validation is None else (self._embed(X_val), validation)
         recipe = find_recipe(self.recipe)
         if isinstance(recipe, LearnedRecipe):
             if others is not None and not others[1].attribute.is_absent:
-                z, cells = np.concatenate([z, others[0]]), cells.followed_by(others[1])
+                z, cells = stack_rows([z, others[0]]), cells.followed_by(others[1])
             self.cell_table_ = plan_cells(None, cells, cells)
             self.head_ = self._learn(z, cells, recipe, units)
         else:
@@ -328,21 +304,21 @@ class LastLayerRefit(
         self._n_features_out = self.head_.coef_.shape[1]
         return self
 
-    def _embed_held_out(self, X: Any) -> np.ndarray:
+    def _embed_held_out(self, X: Any) -> Any:
         with noting_copies() as noted:
-            z = _dense(self._embed(X))
+            z = self._embed(X)
         if noted.n_copies:
             warnings.warn(
-                f"{noted.n_copies:,} of the {len(z):,} samples were in the fit of the classifier, "
-                "whose errors on them say nothing: refit the last layer on data that it has not "
-                "seen",
+                f"{noted.n_copies:,} of the {z.shape[0]:,} samples were in the fit of the "
+                "classifier, whose errors on them say nothing: refit the last layer on data that "
+                "it has not seen",
                 DuplicateSamplesWarning,
                 stacklevel=3,
             )
         return z
 
     def _learn(
-        self, z: np.ndarray, cells: Cells, recipe: LearnedRecipe, units: Units | None
+        self, z: Any, cells: Cells, recipe: LearnedRecipe, units: Units | None
     ) -> LogisticRegression:
         rng = self._generator()
         folds = deal_out(cells.codes, rng, None if units is None else units.codes)
@@ -428,10 +404,12 @@ class LastLayerRefit(
         )
         return layer if fits else None
 
-    def _embed(self, X: Any) -> np.ndarray:
+    def _embed(self, X: Any) -> Any:
         X = self._without_group_columns(X)
+        z = self._way_to_embeddings()(X)
+        check_indices(z, "the sparse matrix of embeddings")
         z = check_array(
-            self._way_to_embeddings()(X),
+            z,
             accept_sparse="csr",
             dtype=[np.float32, np.float64],
             input_name="the embeddings of X",
@@ -439,7 +417,7 @@ class LastLayerRefit(
         )
         if z.shape[0] != _num_samples(X):
             raise ValueError(f"X has {_num_samples(X)} samples and {z.shape[0]} embeddings")
-        return z
+        return canonical(z) if is_csr(z) else z
 
     def _without_group_columns(self, X: Any) -> Any:
         if self.group_columns is None:
@@ -449,7 +427,7 @@ class LastLayerRefit(
         unwanted = [column for column in columns if column not in wanted]
         return drop_columns(X, unwanted)
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> Any:
         """Compute the embeddings that the head works on.
 
         Parameters
@@ -459,8 +437,8 @@ class LastLayerRefit(
 
         Returns
         -------
-        ndarray of shape (n_samples, n_embedding)
-            The classifier's own.
+        ndarray or CSR matrix of shape (n_samples, n_embedding)
+            The classifier's own, sparse where those are.
         """
         check_is_fitted(self, "head_")
         return self._embed(X)

@@ -46,7 +46,7 @@ def repaired_error(z: np.ndarray, cells: Cells) -> float:
     True
     """
     present = np.unique(cells.y)
-    if len(z) < 2 * len(present) or len(present) < 2:
+    if z.shape[0] < 2 * len(present) or len(present) < 2:
         return 0.0
     mean, scale = scaling_of(z)
     search = HeldOutSearch(

@@ -1,21 +1,26 @@
-"""What standardises features, and leaves constant ones alone."""
+"""What standardises features, leaves constant ones alone, and keeps sparse ones sparse."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-__all__ = ["scaling_of", "unit_where_constant"]
+import numpy as np
+from scipy import sparse
+
+__all__ = ["scaling_of", "sparse_scale", "standardised", "unit_where_constant"]
 
 #: a feature that varies by no more than a few rounding steps of its mean is constant
 _ROUNDING_STEPS = 8
 
 
-def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of every feature.
+def scaling_of(z: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What to subtract from every feature, and what to divide it by: mean, standard deviation.
+
+    Of sparse features nothing is subtracted, see :func:`sparse_scale`.
 
     Parameters
     ----------
-    z : ndarray of shape (n_samples, n_features), dtype float32 or float64
+    z : ndarray or CSR matrix of shape (n_samples, n_features), dtype float32 or float64
         Embeddings.
 
     Returns
@@ -33,6 +38,9 @@ def scaling_of(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> scaling_of(np.array([[1, 0.1], [3, 0.1]], dtype=np.float32))[1]
     array([1., 1.], dtype=float32)
     """
+    if sparse.issparse(z):
+        scale = sparse_scale(z).astype(z.dtype)
+        return np.zeros_like(scale), scale
     mean = z.mean(axis=0, dtype=np.float64)
     scale = z.std(axis=0, dtype=np.float64)
     # sums over rows round at each of them, if only in double precision
@@ -56,3 +64,46 @@ def unit_where_constant(mean: np.ndarray, scale: np.ndarray, eps: float) -> np.n
     ndarray of shape (n_features,)
     """
     return np.where(scale <= _ROUNDING_STEPS * eps * np.abs(mean), 1.0, scale)
+
+
+def sparse_scale(z: Any) -> np.ndarray:
+    """Root mean square of the values that each column stores.
+
+    Parameters
+    ----------
+    z : CSR matrix of shape (n_samples, n_features)
+        Features.
+
+    Returns
+    -------
+    ndarray of shape (n_features,), dtype float64
+        1 for a column without values.
+    """
+    n_stored = np.bincount(z.indices, minlength=z.shape[1])
+    squares = np.bincount(z.indices, z.data.astype(np.float64) ** 2, minlength=z.shape[1])
+    scale = np.sqrt(squares / np.maximum(n_stored, 1))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def standardised(z: Any, scaling: tuple[np.ndarray, np.ndarray]) -> Any:
+    """Subtract the mean and divide by the scale; of sparse features by the scale alone.
+
+    Parameters
+    ----------
+    z : ndarray or CSR matrix of shape (n_samples, n_features)
+        Features.
+    scaling : tuple of (mean, scale)
+        From :func:`scaling_of`, of these features or of others.
+
+    Returns
+    -------
+    ndarray or CSR matrix
+        New; a sparse matrix shares its indices with `z`.
+    """
+    mean, scale = scaling
+    if not sparse.issparse(z):
+        scaled = z - mean
+        scaled /= scale
+        return scaled
+    data = z.data / scale.astype(z.dtype, copy=False)[z.indices]
+    return type(z)((data, z.indices, z.indptr), shape=z.shape)

@@ -3,9 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
@@ -19,7 +17,6 @@ from gbmix_sklearn import (
     LastLayerRefit,
     MinimaxClassifier,
 )
-from gbmix_sklearn.refit import _meta
 
 N = 300
 RNG = np.random.default_rng(0)
@@ -106,33 +103,6 @@ class TestCoefficients:
         meta = LastLayerRefit(model) if model is LINEAR else refit(model)
         with pytest.raises(AttributeError, match=r"head_\.coef_"):
             _ = meta.coef_
-
-
-class TestSparseFeatures:
-    words = np.array(["ward", "theatre"])
-    texts = np.char.add(words[Y], np.array([" he", " she"])[S])
-
-    def test_texts_are_refitted_as_dense_features_are(self):
-        model = make_pipeline(TfidfVectorizer(), LogisticRegression())
-        model.fit(self.texts[TRAIN], Y[TRAIN])
-        dense = LogisticRegression().fit(
-            model[:-1].transform(self.texts[TRAIN]).toarray(), Y[TRAIN]
-        )
-        Z = model[:-1].transform(self.texts)
-        meta = LastLayerRefit(model, random_state=0).fit(
-            self.texts[HELD_OUT], Y[HELD_OUT], groups=S[HELD_OUT]
-        )
-        expected = LastLayerRefit(dense, random_state=0).fit(
-            Z[HELD_OUT].toarray(), Y[HELD_OUT], groups=S[HELD_OUT]
-        )
-        np.testing.assert_allclose(
-            meta.predict_proba(self.texts), expected.predict_proba(Z.toarray()), atol=1e-6
-        )
-
-    def test_too_many_are_refused_with_the_cure(self, monkeypatch):
-        monkeypatch.setattr(_meta, "_MOST_BYTES", 100)
-        with pytest.raises(ValueError, match="TruncatedSVD"):
-            LastLayerRefit(LINEAR).fit(csr_matrix(X), Y, groups=S)
 
 
 class TestLabels:
