@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..training import ArrayInputs, Inputs, Loaded, as_tensor, embed_in_batches
+from .._sparse import is_csr
+from ..training import (
+    ArrayInputs,
+    Inputs,
+    Loaded,
+    SparseInputs,
+    as_tensor,
+    embed_in_batches,
+)
 
 __all__ = ["ArrayBackbone"]
 
@@ -41,8 +49,10 @@ class ArrayBackbone:
         self.frozen = None if trainable or copied is None else copied.eval()
         self._trained = copied if trainable else None
 
-    def load(self, X: np.ndarray, device: torch.device) -> Loaded:
+    def load(self, X: Any, device: torch.device) -> Loaded:
         """Bring samples to the device that trains, through the frozen part."""
+        if is_csr(X):
+            return Loaded(SparseInputs(X, device))
         return Loaded(ArrayInputs(as_tensor(self._through_frozen(X, device)).to(device)))
 
     def width(self, inputs: Inputs, device: torch.device) -> int:
@@ -62,8 +72,10 @@ class ArrayBackbone:
         trained, self._trained = self._trained, None
         return trained
 
-    def embed(self, X: np.ndarray, embedding: nn.Module | None, device: torch.device) -> np.ndarray:
+    def embed(self, X: Any, embedding: nn.Module | None, device: torch.device) -> np.ndarray:
         """Pass samples through the frozen part and the trained embedding."""
+        if is_csr(X):
+            return embed_in_batches(embedding, SparseInputs(X, device))
         z = self._through_frozen(X, device)
         return embed_in_batches(embedding, ArrayInputs(as_tensor(z), device))
 

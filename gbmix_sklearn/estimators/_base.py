@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from .._device import resolve_device, resolve_precision
 from .._frames import as_pandas
 from .._random_state import borrowed_random_state
+from .._sparse import content_of, is_csr
 from .._visible import visible_lines
 from ..backbones._images import Images
 from ..exceptions import GroupsError, MissingGroupsWarning
@@ -119,9 +120,10 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_samples, ...), or images
-            Embeddings or a table of numbers; with a module as `backbone`, numbers in whatever shape
-            it takes, all of them used as float32. With the name of a timm model as `backbone`,
-            images in any of the forms that :class:`gbmix_sklearn.TimmEmbedder` takes.
+            Embeddings or a table of numbers, which may be a sparse matrix, such as that of a
+            TfidfVectorizer; with a module as `backbone`, numbers in whatever shape it takes. All of
+            them are used as float32. With the name of a timm model as `backbone`, images in any of
+            the forms that :class:`gbmix_sklearn.TimmEmbedder` takes.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         groups : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
@@ -175,7 +177,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         if cells.group_determines_class:
             raise GroupsError(one_class_in_each_group(cells))
         warn_of_units_as_groups(cells, stacklevel=2)
-        validation = self._check_validation_data(X_val, y_val, groups_val, cells)
+        validation = self._check_validation_data(X_val, y_val, groups_val, cells, sparse=is_csr(X))
         if groups is not None and validation is not None and validation.attribute is None:
             warnings.warn(
                 "X_val came without groups_val: the worst class, not the worst group, chooses the "
@@ -344,7 +346,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
 
     def _load(self, X: np.ndarray | Images, device: torch.device, varied: np.ndarray) -> Loaded:
         """Bring samples to where they are trained on, each through the frozen part once."""
-        if isinstance(X, np.ndarray):
+        if not isinstance(X, Images):
             assert isinstance(self._backbone, ArrayBackbone)
             return self._backbone.load(X, device)
         assert isinstance(self._backbone, ImageBackbone)
@@ -498,6 +500,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
+        tags.input_tags.sparse = self.backbone is None
         if self._takes_images:
             tags.input_tags.two_d_array = False
             tags.input_tags.three_d_array = True
@@ -505,5 +508,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         return tags
 
 
-def _content(X: np.ndarray | Images) -> Any:
-    return X.fingerprint() if isinstance(X, Images) else X
+def _content(X: Any) -> Any:
+    if isinstance(X, Images):
+        return X.fingerprint()
+    return content_of(X) if is_csr(X) else X

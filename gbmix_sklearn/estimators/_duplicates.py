@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import _num_samples
 
 from .._copies import copies_are_wanted, note_copies
 from ..backbones._images import Images
@@ -27,8 +30,10 @@ _LOOKED_AT = 512
 _ON_PURPOSE = 0.9
 
 
-def hash_rows(X: np.ndarray) -> np.ndarray:
+def hash_rows(X: Any) -> np.ndarray:
     """Hash the bytes of every row, shape (n_samples,), dtype uint64; of doubles as float32.
+
+    A sparse matrix has the hashes that it would have as an array.
 
     Examples
     --------
@@ -36,6 +41,8 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     >>> (keys == keys[0]).tolist()
     [True, False, True]
     """
+    if sparse.issparse(X):
+        return _hash_sparse_rows(X.tocsr().astype(np.float32, copy=False))
     if X.dtype == np.float64:  # computed with in float32
         X = X.astype(np.float32)
     rows = np.ascontiguousarray(X).reshape(len(X), -1)
@@ -45,6 +52,21 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     words = rows.view(f"u{next(width for width in widths if n_bytes % width == 0)}")
     # odd factors lose no bit, and sums of products are fast where comparing rows is not
     return np.einsum("ij,j->i", words, _factors(words.shape[1]) | np.uint64(1))
+
+
+def _hash_sparse_rows(X: Any) -> np.ndarray:
+    """Add up what is not zero: words of 8 bytes hold two numbers, which multiply one by one."""
+    bits = X.data.view(np.uint32).astype(np.uint64)
+    words, n_words = X.indices, X.shape[1]
+    if n_words % 2 == 0:
+        halves = np.eye(2, dtype=np.uint32).view(np.uint64).ravel()  # of a word, in memory's order
+        bits *= halves[words % 2]
+        words, n_words = words // 2, n_words // 2
+    bits *= _factors(n_words)[words] | np.uint64(1)
+    # differences of running sums, in which what overflows cancels
+    sums = np.zeros(len(bits) + 1, dtype=np.uint64)
+    np.cumsum(bits, out=sums[1:])
+    return np.diff(sums[X.indptr])
 
 
 def _factors(size: int) -> np.ndarray:
@@ -60,7 +82,7 @@ def content_keys(X: np.ndarray | Images, rows: np.ndarray | None = None) -> np.n
 
     Parameters
     ----------
-    X : ndarray or Images
+    X : ndarray, CSR matrix or Images
         The samples as they were given.
     rows : ndarray of int, default=None
         Those of the rows that are wanted; None wants all.
@@ -104,15 +126,16 @@ class SeenSamples:
         """
         if copies_are_wanted():
             note_copies(self._count(content_keys(X)))
-        if not warn or self.told or not len(X):
+        n_samples = _num_samples(X)
+        if not warn or self.told or not n_samples:
             return
-        rows = np.arange(len(X))[:: -(-len(X) // _LOOKED_AT)]
+        rows = np.arange(n_samples)[:: -(-n_samples // _LOOKED_AT)]
         share = self._count(content_keys(X, rows)) / len(rows)
         if not 0 < share <= _ON_PURPOSE:
             return
         self.told = True
         warnings.warn(
-            f"{self._count(content_keys(X)):,} of the {len(X):,} samples to predict were in the "
+            f"{self._count(content_keys(X)):,} of the {n_samples:,} samples to predict were in the "
             "fit of this model, and what predictions of them say of others is too good. Leave them "
             "out, or split with keep_together what shows the same person or thing",
             DuplicateSamplesWarning,
@@ -129,14 +152,27 @@ def copies_are_suspicious(X: np.ndarray | Images) -> bool:
 
     So it is with images, and where many columns take many values each.
     """
-    if len(X) < _MIN_SAMPLES:
+    if _num_samples(X) < _MIN_SAMPLES:
         return False
-    if not isinstance(X, np.ndarray):
+    if isinstance(X, Images):
         return True
+    if sparse.issparse(X):
+        return int((_values_in_columns(X) > _MIN_VALUES).sum()) >= _MIN_COLUMNS
     rows = X.reshape(len(X), -1)
     some = rows[:: -(-len(rows) // _LOOKED_AT), :: -(-rows.shape[1] // _LOOKED_AT)]
     values = (np.diff(np.sort(some, axis=0), axis=0) != 0).sum(axis=0) + 1
     return int((values > _MIN_VALUES).sum()) >= _MIN_COLUMNS
+
+
+def _values_in_columns(X: Any) -> np.ndarray:
+    """Count the values that some rows have in each column, zero aside."""
+    some = X[:: -(-X.shape[0] // _LOOKED_AT)].tocsc()
+    column = np.repeat(np.arange(X.shape[1]), np.diff(some.indptr))
+    order = np.lexsort((some.data, column))
+    column, value = column[order], some.data[order]
+    new = np.ones(len(column), dtype=bool)
+    new[1:] = (np.diff(column) != 0) | (np.diff(value) != 0)
+    return np.bincount(column[new], minlength=X.shape[1])
 
 
 def warn_of_duplicates(

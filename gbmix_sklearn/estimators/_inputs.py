@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from pandas.api.types import is_numeric_dtype
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix, issparse
 from sklearn.utils import assert_all_finite, check_consistent_length, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d, validate_data
+from sklearn.utils.validation import _num_samples, check_array, column_or_1d, validate_data
 
 from .._frames import as_pandas
+from .._sparse import canonical, check_indices, is_csr
 from ..backbones._forms import different_shapes, looks_like_images
 from ..backbones._images import Images
 from ..exceptions import MissingGroupsError, MissingGroupsWarning
@@ -49,10 +50,9 @@ _NOT_IMAGES = (
 
 
 _NOT_SPARSE = (
-    "X is sparse, and {name} needs dense numbers. In a Pipeline put a step between that makes them "
-    "dense and few, as in make_pipeline(TfidfVectorizer(), TruncatedSVD(100), {name}()); or tell "
-    "the step before to, such as OneHotEncoder(sparse_output=False) or "
-    "make_column_transformer(..., sparse_threshold=0)"
+    "X is sparse, and {backbone} as backbone takes dense {what}: leave backbone out, and {name} "
+    "takes X as it is, with hidden_units=(64,) if it is to have layers before the last; or make X "
+    "dense and narrow first, as in make_pipeline(TfidfVectorizer(), TruncatedSVD(100), {name}(...))"
 )
 
 
@@ -77,7 +77,7 @@ class Validation(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray or Images
+    X : ndarray, CSR matrix or Images
         The samples.
     codes : ndarray of shape (n_samples,), dtype int64
         Their class codes.
@@ -119,7 +119,7 @@ class InputChecks:
             X, y = self._check_numbers_and_labels(X, y)
         check_classification_targets(y)
         if groups is not None:
-            return X, y, encode_attribute(groups, len(X))
+            return X, y, encode_attribute(groups, _num_samples(X))
         if self._groups_policy == "require":
             raise MissingGroupsError(f"{type(self).__name__} needs groups. {_CURES}")
         if self._groups_policy == "warn":
@@ -129,11 +129,11 @@ class InputChecks:
                 MissingGroupsWarning,
                 stacklevel=3,
             )
-        return X, y, no_attribute(len(X))
+        return X, y, no_attribute(_num_samples(X))
 
     def _check_numbers_and_labels(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         columns = self._group_columns
-        X = _readable(X)
+        X = self._readable(X)
         with self._saying_what_is_needed(X):
             if columns:
                 validate_data(self, X, y, skip_check_array=True)  # counts and names all columns
@@ -141,6 +141,7 @@ class InputChecks:
                 X, y = check_X_y(X, y, estimator=self, **self._array_checks())
             else:
                 X, y = validate_data(self, X, y, **self._array_checks())
+        X = canonical(X) if is_csr(X) else X
         if self.backbone is not None and X.ndim == 2:
             self.n_features_in_ = X.shape[1]
         self._input_shape = X.shape[1:]
@@ -164,6 +165,8 @@ class InputChecks:
         return images, y
 
     def _as_images(self, X: Any) -> Images:
+        if issparse(X):
+            self._refuse_sparse_before_a_module()
         if isinstance(X, pd.DataFrame):
             X = X.drop(columns=self._group_columns, errors="ignore")
         try:
@@ -181,8 +184,6 @@ class InputChecks:
         try:
             yield
         except (ValueError, TypeError) as error:
-            if issparse(X):
-                raise TypeError(_NOT_SPARSE.format(name=type(self).__name__)) from error
             if self.backbone is None and looks_like_images(X):
                 hint = _NOT_IMAGES.format(name=type(self).__name__)
                 raise type(error)(f"{error}\n{hint}") from error
@@ -199,15 +200,34 @@ class InputChecks:
                 ) from error
             raise
 
+    def _readable(self, X: Any) -> Any:
+        """Bring a tensor to where NumPy can read it, in numbers that it knows; check indices."""
+        if isinstance(X, torch.Tensor):
+            X = X.detach().cpu()
+            return X.float() if X.dtype == torch.bfloat16 else X
+        if issparse(X):
+            self._refuse_sparse_before_a_module()
+            check_indices(X)
+        return X
+
+    def _refuse_sparse_before_a_module(self) -> None:
+        if self.backbone is None:
+            return
+        images = self._takes_images
+        backbone = repr(self.backbone) if images else f"a {type(self.backbone).__name__}"
+        what = "images" if images else "numbers"
+        name = type(self).__name__
+        raise TypeError(_NOT_SPARSE.format(backbone=backbone, what=what, name=name))
+
     def _array_checks(self) -> dict[str, Any]:
         if self.backbone is None:
-            return {"dtype": np.float32, "order": "C"}
+            return {"dtype": np.float32, "order": "C", "accept_sparse": "csr"}
         return {"dtype": "numeric", "allow_nd": True, "ensure_2d": False}
 
     def _check_validation_data(
-        self, X_val: Any, y_val: Any, groups_val: Any, cells: Cells
+        self, X_val: Any, y_val: Any, groups_val: Any, cells: Cells, *, sparse: bool
     ) -> Validation | None:
-        """Check validation data, beside the cells of the training data."""
+        """Check validation data, beside the cells of the training data, as sparse as those are."""
         if X_val is None:
             if y_val is not None or groups_val is not None:
                 raise ValueError("y_val and groups_val need X_val")
@@ -219,16 +239,19 @@ class InputChecks:
         check_same_order(X_val=X_val, y_val=y_val, groups_val=groups_val)
         check_no_missing_labels(y_val, "y_val")
         X_val = self._check_input(X_val)
+        if sparse != issparse(X_val):
+            X_val = csr_matrix(X_val) if sparse else X_val.toarray()
         y_val = column_or_1d(y_val)
-        if len(y_val) != len(X_val):
-            raise ValueError(f"y_val has {len(y_val)} labels for {len(X_val)} samples in X_val")
+        n_samples = _num_samples(X_val)
+        if len(y_val) != n_samples:
+            raise ValueError(f"y_val has {len(y_val)} labels for {n_samples} samples in X_val")
         unknown = np.setdiff1d(y_val, self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has classes that y does not have: {unknown.tolist()}")
         codes = np.searchsorted(self.classes_, y_val).astype(np.int64)
         attribute = None
         if groups_val is not None:
-            attribute = encode_attribute(groups_val, len(X_val), name="groups_val", of="X_val")
+            attribute = encode_attribute(groups_val, n_samples, name="groups_val", of="X_val")
             if not cells.attribute.is_absent:
                 attribute = attribute.in_order_of(cells.attribute, name="groups_val", of="groups")
         judged = Cells(codes, cells.classes, attribute or no_attribute(len(codes)))
@@ -240,10 +263,11 @@ class InputChecks:
         if self._takes_images:
             return self._as_images(X)
         checks = self._array_checks() | {"ensure_all_finite": finite}
-        X = _readable(X)
+        X = self._readable(X)
         if not self._group_columns:
             with self._saying_what_is_needed(X):
                 X = validate_data(self, X, reset=False, **checks)
+            X = canonical(X) if is_csr(X) else X
             if X.shape[1:] != self._input_shape:
                 raise ValueError(
                     f"samples of X have shape {X.shape[1:]}, those in fit had {self._input_shape}"
@@ -264,9 +288,10 @@ class InputChecks:
         elif names is not None and np.shape(X)[1:] == (self.n_features_in_,):
             # all columns as an array, which explainers make of a DataFrame
             taken = np.isin(names, np.asarray(self._group_columns, dtype=object))
-            X = np.asarray(X)[:, ~taken]
+            X = (X.tocsr() if issparse(X) else np.asarray(X))[:, ~taken]
         with self._saying_what_is_needed(X):
             X = check_array(X, estimator=self, **checks)
+        X = canonical(X) if is_csr(X) else X
         if X.shape[1] != n_expected:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
@@ -276,11 +301,3 @@ class InputChecks:
 
     def _has_group_columns(self, X: Any) -> bool:
         return any(column in getattr(as_pandas(X), "columns", ()) for column in self._group_columns)
-
-
-def _readable(X: Any) -> Any:
-    """Bring a tensor to where NumPy can read it, in numbers that it knows."""
-    if not isinstance(X, torch.Tensor):
-        return X
-    X = X.detach().cpu()
-    return X.float() if X.dtype == torch.bfloat16 else X

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from .._log import is_told, tell
+from .._sparse import stack_rows
 from ..exceptions import SmallCellWarning
 from ..groups import Cells
 from ..model_selection._units import Units
@@ -25,7 +26,7 @@ from ..refit import (
     scaled_by_training,
     scaling_of,
 )
-from ..training import EvaluationSource, embed_in_batches
+from ..training import EvaluationSource, SparseInputs, embed_in_batches
 from ._inputs import Validation
 from ._parameters import Parameters
 from ._prediction import Prediction
@@ -89,7 +90,9 @@ class LastLayer(Parameters, Prediction):
             self.head_ = trained
             return
 
-        def embed(source: EvaluationSource) -> np.ndarray:
+        def embed(source: EvaluationSource) -> Any:
+            if network.embedding is None and isinstance(source.inputs, SparseInputs):
+                return source.inputs.x[source.rows]
             dtype = self._backbone.dtype
             return embed_in_batches(network.embedding, source.inputs, source.rows, dtype)
 
@@ -113,7 +116,7 @@ class LastLayer(Parameters, Prediction):
                 of_others = [source is not train for source in sources]
                 z = [embed(source) for source in sources[0 if known is None else 1 :]]
                 return self._learn_head(
-                    np.concatenate(z if known is None else [known, *z]),
+                    stack_rows(z if known is None else [known, *z]),
                     reduce(Cells.followed_by, [source.samples for source in sources]),
                     recipe=recipe,
                     # it knows the training part: near it, errors there would say nothing
@@ -218,7 +221,7 @@ class LastLayer(Parameters, Prediction):
 
         Parameters
         ----------
-        z : ndarray of shape (n_samples, n_embedding)
+        z : ndarray or CSR matrix of shape (n_samples, n_embedding)
             Embeddings to fit it on.
         cells : Cells
             Their cells.

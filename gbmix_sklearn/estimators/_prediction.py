@@ -67,7 +67,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
             )
         return self.head_
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> Any:
         """Compute the embeddings that the head works on.
 
         Parameters
@@ -77,8 +77,9 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_embedding), dtype float32
-            The last layer's input. Without a backbone and hidden layers that is X.
+        ndarray or CSR matrix of shape (n_samples, n_embedding), dtype float32
+            The last layer's input. Without a backbone and hidden layers that is X, sparse where X
+            is.
         """
         check_is_fitted(self, "head_")
         X = self._check_input(X)
@@ -89,7 +90,7 @@ class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
         if self._seen is not None:
             self._seen.notice(X, warn=warn, stacklevel=4)
 
-    def _embed(self, X: Any) -> np.ndarray:
+    def _embed(self, X: Any) -> Any:
         if self._is_linear:
             return X
         embedding = self.net_.raw_module.embedding

@@ -18,6 +18,7 @@ from ..training import (
     Inputs,
     InputScaling,
     Network,
+    SparseInputs,
     Steps,
     largest_eigenvalue,
     steps_for_features,
@@ -54,14 +55,14 @@ class StepSizes(Parameters):
     def _standardise(self, inputs: Inputs, rows: np.ndarray) -> Inputs:
         """Standardise by the training part, where there are features."""
         self._input_scaling = None
-        if self._starts_with_features and isinstance(inputs, ArrayInputs):
+        if self._starts_with_features and isinstance(inputs, ArrayInputs | SparseInputs):
             self._input_scaling = InputScaling.of(inputs, rows)
         return self._scaled(inputs)
 
     def _scaled(self, inputs: Inputs) -> Inputs:
         if self._input_scaling is None:
             return inputs
-        assert isinstance(inputs, ArrayInputs)
+        assert isinstance(inputs, ArrayInputs | SparseInputs)
         return self._input_scaling.apply(inputs)
 
     def _find_steps(self, inputs: Inputs, rows: np.ndarray) -> Steps:
@@ -74,7 +75,7 @@ class StepSizes(Parameters):
                 is_pretrained=self._is_pretrained,
             )
         else:
-            assert isinstance(inputs, ArrayInputs)
+            assert isinstance(inputs, ArrayInputs | SparseInputs)
             eigenvalue = largest_eigenvalue(inputs, rows)
             steps = steps_for_features(
                 self.optimizer, self.momentum, self._loss_scale, eigenvalue, inputs

@@ -9,6 +9,7 @@ from ._network import Network, embed_in_batches, hidden_layers
 from ._progress import Progress
 from ._scaling import InputScaling
 from ._source import EvaluationSource, Sampler, TrainingSource
+from ._sparse_inputs import SparseInputs
 from ._step_size import Steps, largest_eigenvalue, steps_for_features, steps_for_network
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Network",
     "Progress",
     "Sampler",
+    "SparseInputs",
     "Steps",
     "TrainingSource",
     "as_tensor",

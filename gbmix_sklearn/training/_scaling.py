@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..refit import unit_where_constant
+from ..refit import sparse_scale, standardised, unit_where_constant
 from ._inputs import ArrayInputs
+from ._sparse_inputs import SparseInputs
 
 __all__ = ["InputScaling"]
 
@@ -21,6 +22,9 @@ _ROWS = 256
 class InputScaling:
     """Mean and standard deviation of every feature of the training part.
 
+    Of sparse features the mean is taken as 0, which keeps them sparse, and the scale is that of the
+    values that are stored, see :func:`gbmix_sklearn.refit.sparse_scale`.
+
     Attributes
     ----------
     mean, scale : ndarray of shape (n_features,), dtype float64
@@ -31,8 +35,10 @@ class InputScaling:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, inputs: ArrayInputs, rows: np.ndarray) -> InputScaling:
+    def of(cls, inputs: ArrayInputs | SparseInputs, rows: np.ndarray) -> InputScaling:
         """Measure some rows of a matrix, a chunk at a time."""
+        if isinstance(inputs, SparseInputs):
+            return cls(np.zeros(inputs.x.shape[1]), sparse_scale(inputs.x[rows]))
         first = _exact(next(inputs.chunks(rows[:1])))[0]  # sums of differences to it stay exact
         sums = torch.zeros_like(first)
         squares = torch.zeros_like(first)
@@ -48,8 +54,10 @@ class InputScaling:
         eps = torch.finfo(inputs.x.dtype).eps
         return cls(of_features[0], unit_where_constant(*of_features, eps))
 
-    def apply(self, inputs: ArrayInputs) -> ArrayInputs:
+    def apply(self, inputs: ArrayInputs | SparseInputs) -> ArrayInputs | SparseInputs:
         """Standardise a matrix: a new one, since the old one is the user's."""
+        if isinstance(inputs, SparseInputs):
+            return SparseInputs(standardised(inputs.x, (self.mean, self.scale)), inputs.device)
         x = inputs.x.float() if inputs.x.dtype != torch.float32 else inputs.x.clone()
         x -= torch.from_numpy(self.mean).to(x)
         x /= torch.from_numpy(self.scale).to(x)

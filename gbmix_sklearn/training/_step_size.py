@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._sparse import mean_squared_length
 from ._inputs import ArrayInputs
+from ._sparse_inputs import SparseInputs
 
 __all__ = ["Steps", "largest_eigenvalue", "steps_for_features", "steps_for_network"]
 
@@ -34,12 +36,12 @@ class Steps(NamedTuple):
     weight_decay: float
 
 
-def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray) -> float:
+def largest_eigenvalue(inputs: ArrayInputs | SparseInputs, rows: np.ndarray) -> float:
     """Estimate the largest eigenvalue of the second moment of features, by power iteration.
 
     Parameters
     ----------
-    inputs : ArrayInputs
+    inputs : ArrayInputs or SparseInputs
         A matrix.
     rows : ndarray of int
         The rows that count, of which some thousand are taken at even distances.
@@ -51,6 +53,8 @@ def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray) -> float:
     """
     if len(rows) > _ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, _ROWS).astype(np.int64)]
+    if isinstance(inputs, SparseInputs):
+        return _largest_of_sparse(inputs.x[rows])
     x = torch.cat(list(inputs.chunks(rows)))
     # the vector of all samples that agree best is close already: start from the longest row
     vector: Tensor = x[x.square().sum(1).argmax()]
@@ -61,8 +65,23 @@ def largest_eigenvalue(inputs: ArrayInputs, rows: np.ndarray) -> float:
     return float(length) / len(rows)
 
 
+def _largest_of_sparse(x: Any) -> float:
+    """The same of rows that together are too large as a dense matrix."""
+    lengths = x.power(2) @ np.ones(x.shape[1], dtype=x.dtype)
+    vector = x[[int(lengths.argmax())]].toarray()[0].astype(np.float64)
+    length = float(np.linalg.norm(vector))
+    for _ in range(_ITERATIONS):
+        vector = x.T @ (x @ (vector / max(length, np.finfo(np.float64).tiny)))
+        length = float(np.linalg.norm(vector))
+    return length / x.shape[0]
+
+
 def steps_for_features(
-    optimizer: str, momentum: float, loss_scale: float, eigenvalue: float, inputs: ArrayInputs
+    optimizer: str,
+    momentum: float,
+    loss_scale: float,
+    eigenvalue: float,
+    inputs: ArrayInputs | SparseInputs,
 ) -> Steps:
     """Steps for layers behind standardised features.
 
@@ -76,7 +95,7 @@ def steps_for_features(
         How many mean losses the loss is the sum of.
     eigenvalue : float
         From :func:`largest_eigenvalue`.
-    inputs : ArrayInputs
+    inputs : ArrayInputs or SparseInputs
         The features.
 
     Returns
@@ -90,8 +109,7 @@ def steps_for_features(
     batches makes longer ones miss it. The step of Adam is about the same in every weight: its
     length bounds the change of a logit by a few hundredths.
     """
-    some = inputs.x[:: max(1, len(inputs) // _ROWS)].float()  # constant columns are no features
-    n_features = int(torch.count_nonzero(some.std(0)))
+    n_features = _n_features(inputs)
     eigenvalue = max(eigenvalue, 1e-3)
     decay = _DECAY_PER_FEATURE * n_features
     if optimizer == "sgd":
@@ -99,6 +117,17 @@ def steps_for_features(
     lr = min(1e-2, 0.03 / math.sqrt(max(1, n_features) * eigenvalue))
     # AdamW's decay is a share of the weights for each lr; Adam's gradients have no scale
     return Steps(lr, loss_scale * decay if optimizer == "adam" else 1e-2)
+
+
+def _n_features(inputs: ArrayInputs | SparseInputs) -> float:
+    """How many features count: constant columns do not, nor those that are mostly 0 as a whole.
+
+    Of standardised features the mean squared length of the rows is their number.
+    """
+    if isinstance(inputs, SparseInputs):
+        return mean_squared_length(inputs.x)
+    some = inputs.x[:: max(1, len(inputs) // _ROWS)].float()
+    return int(torch.count_nonzero(some.std(0)))
 
 
 def steps_for_network(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from fairlearn.postprocessing import ThresholdOptimizer
-from scipy.sparse import csr_matrix
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -47,13 +46,6 @@ def test_an_argument_that_is_none_is_refused_by_the_name_of_the_class():
     for model in (GBMixClassifier(), ERMClassifier()):
         with pytest.raises(TypeError, match=rf"^{type(model).__name__}\.fit\(\) got"):
             model.fit(X, Y, sample_weight=np.ones(len(Y)))
-
-
-def test_sparse_features_are_refused_with_what_goes_between():
-    with pytest.raises(TypeError, match=r"TruncatedSVD\(100\), ERMClassifier"):
-        ERMClassifier().fit(csr_matrix(X), Y)
-    with pytest.raises(TypeError, match="X is sparse"):
-        method("ERM").fit(X, Y).predict(csr_matrix(X))
 
 
 def test_tensors_are_taken_in_whatever_precision():
