@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .._frames import as_pandas
+from .._sparse import check_indices
 from ..groups import (
     Cells,
     check_same_order,
@@ -51,6 +52,7 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     ) -> tuple[Any, np.ndarray, Any, np.ndarray, Cells]:
         """Return X for the classifier, y, groups, the classes and the cells."""
         name = type(self).__name__
+        check_indices(X)
         if not is_classifier(self.estimator):
             raise TypeError(
                 f"estimator must be a classifier, such as LogisticRegression(), or a Pipeline that "

@@ -10,12 +10,14 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import indexable
 from sklearn.utils.validation import column_or_1d
 
 from .._frames import as_pandas
+from .._sparse import canonical, check_indices, content_of, is_csr
 from ..backbones import TimmEmbedder
 from ..backbones._forms import looks_like_images
 from ..balance._fitting import last_step
@@ -75,7 +77,9 @@ class Samples:
 
     @property
     def kind(self) -> Any:
-        """Whether the features are a table, or a matrix of numbers."""
+        """Whether the features are a table, a matrix of numbers, or a sparse one."""
+        if issparse(self.features):
+            return "sparse"
         is_table = isinstance(self.features, pd.DataFrame) and not self.has_images
         return "table" if is_table else "matrix"
 
@@ -84,7 +88,7 @@ class Samples:
         """Columns of the features; None for embeddings."""
         if self.has_images:
             return None
-        shape = np.shape(self.features)
+        shape = _shape(self.features)
         return shape[1] if len(shape) == 2 else None
 
     def for_method(self, estimator: Any) -> Any:
@@ -93,7 +97,8 @@ class Samples:
 
     def digest(self) -> str:
         """Hash of all that is learned from, apart from X as it came."""
-        parts = self.features, self.cells.y, list(self.classes), self.groups, self.units
+        features = content_of(self.features) if is_csr(self.features) else self.features
+        parts = features, self.cells.y, list(self.classes), self.groups, self.units
         return str(joblib.hash(parts))
 
 
@@ -133,6 +138,7 @@ def read_samples(
         If data or groups cannot be used.
     """
     X = as_pandas(X)
+    check_indices(X)
     groups = take_groups(X, groups, group_columns)
     if groups is None:
         raise MissingGroupsError(
@@ -145,6 +151,7 @@ def read_samples(
     if keep_together is not None:
         units = encode_units(keep_together, len(cells.y), beside={"X": X, "y": y}).codes
     (X,) = indexable(X)
+    X = canonical(X) if is_csr(X) else X
     fronts: list[Any] = []
     rest = X
     if group_columns is not None:
@@ -185,12 +192,16 @@ def prepare(samples: Samples) -> Samples:
         Schema.learn(  # says what cannot be used
             features.set_axis([str(name) for name in features.columns], axis=1)
         )
-    if not samples.has_images and not np.shape(features)[1:]:
+    if not samples.has_images and not _shape(features)[1:]:
         raise ValueError(
             "X must be a table, a matrix of numbers, or images; got one value for each sample. "
             "Paths of images need an ending such as .jpg, or embedder=TimmEmbedder()"
         )
     return replace(samples, features=features)
+
+
+def _shape(X: Any) -> tuple[int, ...]:
+    return X.shape if issparse(X) else np.shape(X)
 
 
 def _are_images(X: Any) -> bool:

@@ -11,7 +11,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from ..balance import GroupThresholdClassifier
 from ..estimators import METHODS
@@ -22,7 +22,7 @@ from ._inputs import prepares_itself
 
 __all__ = ["METHOD_NAMES", "default_methods", "find_method", "make_methods"]
 
-Kind = Literal["table", "matrix"]
+Kind = Literal["table", "matrix", "sparse"]
 
 #: from strong to weak penalties
 _GRID = {"C": (0.001, 0.01, 0.1, 1.0)}
@@ -34,10 +34,13 @@ _ANY = ("logistic", "boosting", "logistic, learned", "boosting, learned", "class
 METHOD_NAMES = (*_ANY, *METHODS)
 
 
-def default_methods(n_features: int | None) -> list[str]:
-    """Return a sensible few; without trees where there are many features (None: images)."""
+def default_methods(n_features: int | None, kind: Kind = "matrix") -> list[str]:
+    """Return a sensible few; without trees where there are many features (None: images).
+
+    Those of scikit-learn take no sparse matrix.
+    """
     names = ["logistic", "boosting", "logistic, learned", "boosting, learned", "ERM", "GBMix"]
-    if n_features is None or n_features > _MOST_COLUMNS:
+    if n_features is None or n_features > _MOST_COLUMNS or kind == "sparse":
         names = [name for name in names if not name.startswith("boosting")]
     return names
 
@@ -78,8 +81,9 @@ def make_methods(methods: Any, kind: Kind, n_features: int | None, seed: int) ->
     ----------
     methods : None, name, iterable of names, or mapping
         What the user asked for; a mapping has estimators, or names, under names of its own.
-    kind : {"table", "matrix"}
-        Whether the samples are rows of a DataFrame, or numbers (such as embeddings).
+    kind : {"table", "matrix", "sparse"}
+        Whether the samples are rows of a DataFrame, numbers such as embeddings, or a sparse matrix
+        such as that of a TfidfVectorizer.
     n_features : int or None
         Columns; None for embeddings.
     seed : int
@@ -91,7 +95,7 @@ def make_methods(methods: Any, kind: Kind, n_features: int | None, seed: int) ->
         If there is no such method, there are none, or two with the same name.
     """
     if methods is None:
-        methods = default_methods(n_features)
+        methods = default_methods(n_features, kind)
     if isinstance(methods, str):
         methods = [methods]
     if isinstance(methods, Mapping):
@@ -117,7 +121,7 @@ def _own(name: Any, value: Any, kind: Kind, seed: int) -> Any:
             f"that ends in one, or the name of a method; got {value!r}"
         )
     # a Pipeline of the user's, or what takes the columns of groups from X, knows its columns
-    if kind == "matrix" or isinstance(value, Pipeline) or prepares_itself(value):
+    if kind != "table" or isinstance(value, Pipeline) or prepares_itself(value):
         return clone(value)
     return _encoded(TableEncoder(), clone(value))
 
@@ -133,7 +137,7 @@ def _named(name: str, kind: Kind, seed: int) -> Any:
             random_state=seed,
         )
         return _encoded(CategoryColumns(), trees) if kind == "table" else trees
-    scale = TableEncoder() if kind == "table" else StandardScaler()
+    scale = _scaler(kind)
     logistic = LogisticRegression(max_iter=1000)
     if name == "class-scaled ERM":
         # Class offsets for the worst cell, https://arxiv.org/abs/2412.15311
@@ -142,6 +146,13 @@ def _named(name: str, kind: Kind, seed: int) -> Any:
         logistic, param_grid=_GRID, learn=name.endswith("learned"), random_state=seed
     )
     return _encoded(scale, weighted)
+
+
+def _scaler(kind: Kind) -> Any:
+    if kind == "table":
+        return TableEncoder()
+    # without a mean to subtract, a standard deviation would make rare words the largest numbers
+    return MaxAbsScaler() if kind == "sparse" else StandardScaler()
 
 
 def _encoded(encoder: Any, classifier: Any) -> Pipeline:
