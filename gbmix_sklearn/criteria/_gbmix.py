@@ -1,6 +1,6 @@
 """GBMix: mixup that is balanced around the worst group of each batch.
 
-Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023, section V.
+Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024, section V.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class GBMixCriterion(nn.Module):
 
     References
     ----------
-    Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023.
+    Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """GBMix's group categorization and balanced pairs, as pure functions.
 
-Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023, sections V-B
+Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024, sections V-B
 and V-C. All functions accept leading dimensions, so that many steps, or all possible targets of a
 step, are prepared at once; none of them waits for the device.
 """

@@ -1,6 +1,6 @@
 """GBMix.
 
-Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023.
+Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class GBMixClassifier(BalancesCells):
 
     References
     ----------
-    Hong, Yoon, Joo and Lee, "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023.
+    Hong, Yoon, Joo and Lee, "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024.
 
     Examples
     --------

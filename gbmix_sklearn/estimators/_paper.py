@@ -1,6 +1,6 @@
 """The settings of GBMix's paper.
 
-Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023, section VI and
+Hong et al., "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024, section VI and
 appendix B.
 """
 
@@ -61,7 +61,7 @@ def paper_params(dataset: str, method: str | None = None) -> dict[str, Any]:
 
     References
     ----------
-    Hong, Yoon, Joo and Lee, "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2023.
+    Hong, Yoon, Joo and Lee, "GBMix: Enhancing Fairness by Group-Balanced Mixup", IEEE Access 2024.
 
     Examples
     --------

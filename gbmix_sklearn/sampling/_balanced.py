@@ -1,6 +1,6 @@
 """Group-balanced batches: an equal number of samples from every present cell, or set shares.
 
-GBMix (Hong et al., 2023), section V-A; the same batches serve RWG and GroupDRO.
+GBMix (Hong et al., 2024), section V-A; the same batches serve RWG and GroupDRO.
 """
 
 from __future__ import annotations
