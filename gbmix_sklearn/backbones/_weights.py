@@ -6,6 +6,7 @@ Files are read weights-only: tensors come out of them, code never runs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from ._memory import available_memory
 __all__ = ["check_hub", "load_weights", "read_weights", "weights_not_found"]
 
 _SUFFIXES = (".safetensors", ".pth", ".pt")
+#: where training checkpoints have the weights, in timm's order
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+#: what torch puts into the names of compiled, sharded and checkpointed parts, wherever they are
+_INSERTED = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
 def weights_not_found(backbone: str, reason: str) -> WeightsNotFoundError:
@@ -45,8 +50,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     path : str or path-like
-        A ``.safetensors``, ``.pth`` or ``.pt`` file; training checkpoints that hold the weights
-        under ``"state_dict"`` or ``"model"`` are understood.
+        A ``.safetensors``, ``.pth`` or ``.pt`` file. Of a training checkpoint, the averaged weights
+        are taken where it has some, as timm does: ``"state_dict_ema"``, ``"model_ema"``,
+        ``"state_dict"`` or ``"model"``.
 
     Returns
     -------
@@ -76,9 +82,11 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
             "save them with  torch.save(model.state_dict(), path)  or as safetensors. "
             f"{type(error).__name__}: {error}"
         ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    while isinstance(state, Mapping):
+        inner = [state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)]
+        if not inner:
+            break
+        state = inner[0]
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
         raise ValueError(f"{os.fspath(path)!r} holds no state dict: names mapped to tensors")
     return dict(state)
@@ -102,6 +110,8 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: st
     """Load a state dict into a timm model strictly, the classifier aside.
 
     Embeddings do not use the classifier, so that of a file may have other classes or be missing.
+    A model may have been a part of what was trained: then its names have a prefix in the file, such
+    as ``module.`` or ``backbone.``, and what has another name belongs to the other parts.
 
     Parameters
     ----------
@@ -115,11 +125,13 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: st
     Raises
     ------
     ValueError
-        If names or shapes do not fit.
+        If names or shapes do not fit, or two parts of the file do.
     """
     names: Any = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
     head = tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
     own = model.state_dict()
+    state = {_INSERTED.sub("", key): value for key, value in state.items()}
+    state = _without_prefix(state, [key for key in own if not key.startswith(head)], source)
     fitting = {
         key: value
         for key, value in state.items()
@@ -128,13 +140,37 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: st
     try:
         missing, unexpected = model.load_state_dict(fitting, strict=False)
     except RuntimeError as error:
-        raise ValueError(f"the weights of {source} do not fit the backbone: {error}") from error
+        raise ValueError(
+            f"the weights of {source} do not fit the backbone: {error}. Weights that were trained "
+            "at another size need its image_size"
+        ) from error
     missing = [key for key in missing if not key.startswith(head)]
     if missing or unexpected:
         raise ValueError(
             f"the weights of {source} do not fit the backbone: {len(missing)} names missing, "
             f"such as {missing[:3]}; {len(unexpected)} unexpected, such as {unexpected[:3]}"
         )
+
+
+def _without_prefix(
+    state: dict[str, torch.Tensor], wanted: list[str], source: str
+) -> dict[str, torch.Tensor]:
+    """Take the part of a file under whose prefix all names of the model are."""
+    # counters of batch norm, which old files lack and torch adds
+    wanted = [key for key in wanted if not key.endswith("num_batches_tracked")]
+    if not wanted or all(key in state for key in wanted):
+        return state
+    ends = [key.removesuffix(wanted[0]) for key in state if key.endswith(f".{wanted[0]}")]
+    fitting = [start for start in ends if all(start + key in state for key in wanted)]
+    if not fitting:
+        return state
+    if len(fitting) > 1:
+        raise ValueError(
+            f"{source} has the weights of several such backbones, under "
+            f"{' and '.join(map(repr, fitting))}: save those of one of them alone"
+        )
+    start = fitting[0]
+    return {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
 
 
 def check_hub(backbone: str) -> None:

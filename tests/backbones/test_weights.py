@@ -13,6 +13,7 @@ from gbmix_sklearn.backbones import (
     _efficientnet_lite,
     _models,
     _weights,
+    create_embedding,
     create_model,
 )
 from gbmix_sklearn.backbones._weights import read_weights
@@ -202,3 +203,78 @@ def test_random_weights_are_always_the_same_and_leave_the_generator_alone():
     assert torch.equal(torch.rand(1), expected)
     second = create_model(SMALL, pretrained=False).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "backbone.", "module._orig_mod.", "net.encoder."]
+)
+def test_names_may_have_a_prefix_and_other_parts_beside_them(tmp_path, trained, prefix):
+    state = {prefix + key: value for key, value in trained.items()}
+    others = {"projector.weight": torch.ones(2, 2), "n_averaged": torch.tensor(3)}
+    save_file(state | others, tmp_path / "w.safetensors")
+    loaded = create_model(SMALL, pretrained=tmp_path / "w.safetensors").state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in trained.items())
+
+
+@pytest.mark.parametrize("part", ["", "blocks.0."])
+def test_names_of_compiled_parts(tmp_path, trained, part):
+    state = {key.replace(part, f"{part}_orig_mod.", 1): v for key, v in trained.items()}
+    assert state.keys() != trained.keys()
+    save_file(state, tmp_path / "w.safetensors")
+    loaded = create_model(SMALL, pretrained=tmp_path / "w.safetensors").state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in trained.items())
+
+
+def test_a_prefix_makes_nothing_fit_that_does_not(tmp_path, trained):
+    state = {"model." + key: value for key, value in trained.items()}
+    gone = next(key for key in state if key.endswith("conv_stem.weight"))
+    save_file({k: v for k, v in state.items() if k != gone}, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match="names missing"):
+        create_model(SMALL, pretrained=tmp_path / "w.safetensors")
+
+
+def test_two_backbones_in_a_file_are_named(tmp_path, trained):
+    pair = {
+        f"{part}.{key}": v.clone() for part in ("student", "teacher") for key, v in trained.items()
+    }
+    save_file(pair, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"under 'student\.' and 'teacher\.'"):
+        create_model(SMALL, pretrained=tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("averaged", ["state_dict_ema", "model_ema"])
+@pytest.mark.parametrize("plain", ["state_dict", "model"])
+def test_averaged_weights_come_first(tmp_path, trained, averaged, plain):
+    mean = {key: 2 * value for key, value in trained.items()}
+    torch.save({plain: trained, averaged: mean, "args": None}, tmp_path / "w.pth")
+    read = read_weights(tmp_path / "w.pth")
+    assert all(torch.equal(read[key], value) for key, value in mean.items())
+
+
+@pytest.mark.parametrize("name", ["test_vit", "vit_tiny_patch16_224"])
+def test_weights_of_another_size_are_read_at_that_size(tmp_path, name):
+    torch.manual_seed(1)
+    state = timm.create_model(name, img_size=64).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    model, _ = create_embedding(name, pretrained=tmp_path / "w.safetensors", image_size=64)
+    loaded = model.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in loaded.items())
+    with pytest.raises(ValueError, match=r"size mismatch(.|\n)*need its image_size"):
+        create_embedding(name, pretrained=tmp_path / "w.safetensors", image_size=96)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["hf-hub:timm/resnet18.a1_in1k", "hf_hub:timm/resnet18.a1_in1k@v1", "timm/resnet18.a1_in1k"],
+)
+def test_names_of_the_hub_are_answered_with_timms(given):
+    with pytest.raises(ValueError, match=r"give its name alone, 'resnet18\.a1_in1k'"):
+        create_model(given, pretrained=False)
+
+
+@pytest.mark.parametrize(
+    "given", ["hf-hub:someone/my-resnet", "local-dir:/models/a", "org/resnet18"]
+)
+def test_other_places_are_answered_with_the_way_to_give_a_file(given):
+    with pytest.raises(ValueError, match=r"pretrained='path/to/model\.safetensors'"):
+        create_model(given, pretrained=False)
