@@ -177,7 +177,7 @@ def _extract(archive: Path, folder: Path) -> None:
             if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("unexpected end of data")
     else:
-        with zipfile.ZipFile(archive) as packed:
+        with _Zip(archive) as packed:
             for info in packed.infolist():
                 if info.is_dir():
                     writer.add_folder(info.filename)
@@ -192,6 +192,25 @@ def _extract(archive: Path, folder: Path) -> None:
             f"as {', '.join(map(repr, writer.left_out))}",
             stacklevel=2,
         )
+
+
+class _Zip(zipfile.ZipFile):
+    """A zip archive whose directory is read no further than an honest one has members."""
+
+    @property
+    def filelist(self) -> list[Any]:  # zipfile appends each member to it
+        return self._members
+
+    @filelist.setter
+    def filelist(self, members: list[Any]) -> None:
+        self._members = _Members(members)
+
+
+class _Members(list):
+    def append(self, member: Any) -> None:
+        if len(self) >= _MOST_MEMBERS:
+            raise ValueError(f"it has more than {_MOST_MEMBERS:,} files")
+        super().append(member)
 
 
 class _Writer:

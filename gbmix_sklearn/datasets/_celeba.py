@@ -16,7 +16,7 @@ from ..groups import make_cells
 from ..model_selection._units import divide_units
 from ._archives import open_folder
 from ._common import check_labels, encode_labels
-from ._image_folders import find_file, find_folder, image_paths, name_some
+from ._image_folders import find_file, find_folder, folders_in, image_paths, name_some
 from ._label_files import check_cells, check_unique, read_columns
 
 __all__ = ["load_celeba"]
@@ -211,7 +211,7 @@ def load_celeba(
     if root.name == IMAGES:
         bases = [root.parent, root.parent.parent]  # Kaggle has the folder in one of its name
     else:
-        bases = [root, *(root / name for name in FOLDERS)]
+        bases = folders_in(root, FOLDERS)
     folder = find_folder(
         [base / name for base in bases for name in (f"{IMAGES}/{IMAGES}", IMAGES, f"Img/{IMAGES}")],
         [],

@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 from ._archives import open_folder
 from ._common import check_fractions, check_labels, encode_labels, stratified_parts
 from ._faces import age_bands, check_age_bins, check_races, race_groups
-from ._image_folders import find_file, find_folder, image_paths
+from ._image_folders import find_file, find_folder, folders_in, image_paths
 from ._label_files import check_cells, check_unique, read_columns
 
 __all__ = ["load_fairface"]
@@ -188,7 +188,7 @@ def load_fairface(
     kept = check_races(races, RACES)
     places = open_folder(path, cache_dir, GET)
     root = places[0]
-    bases = [root, *(root / name for name in FOLDERS)]
+    bases = folders_in(root, FOLDERS)
     # archives may be unpacked into a folder that has their name, and is in one of their name
     candidates = [*bases, *(base / name for base in bases for name in FOLDERS)]
     folder = find_folder(candidates, PARTS, "folder with train and val", GET)

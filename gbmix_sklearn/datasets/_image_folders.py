@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +24,7 @@ from ._common import stratified_parts
 __all__ = [
     "find_file",
     "find_folder",
+    "folders_in",
     "image_paths",
     "join_paths",
     "name_some",
@@ -32,6 +33,42 @@ __all__ = [
 ]
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+#: what unpacking on a Mac leaves beside the content
+_BESIDE = "__MACOSX"
+
+
+def folders_in(root: Path, names: Sequence[str]) -> list[Path]:
+    """Folders in which a data set may lie that was unpacked into `root`.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that was given.
+    names : sequence of str
+        Names that the data set's own folder may have.
+
+    Returns
+    -------
+    list of Path
+        The folder; those of the names in it, and in one of their own name, as some programs unpack;
+        and what lies in any of them where they hold a folder and nothing else.
+    """
+    found = [root, *(root / name for name in names)]
+    found += [folder / folder.name for folder in found]
+    inner = [inside for folder in found for inside in _alone_in(folder)]
+    return list(dict.fromkeys([*found, *inner]))
+
+
+def _alone_in(folder: Path, most: int = 3) -> Iterator[Path]:
+    """The folder that is all there is in a folder, the one in that, and so on."""
+    for _ in range(most):
+        if not folder.is_dir():
+            return
+        content = [f for f in folder.iterdir() if f.name[0] != "." and f.name != _BESIDE]
+        if len(content) != 1 or not content[0].is_dir():
+            return
+        folder = content[0]
+        yield folder
 
 
 def find_file(folders: Iterable[Path], names: Sequence[str], get: str) -> Path:
@@ -97,16 +134,20 @@ def find_folder(folders: Iterable[Path], inside: Sequence[str], what: str, get: 
 
 def not_found(what: str, folders: Sequence[Path], get: str) -> str:
     """Say what is missing where, and which archives in these folders could be given instead."""
-    existing = [folder for folder in folders if folder.is_dir()]
+    existing = list(dict.fromkeys(map(_existing, folders)))
     packed = sorted(
         str(file)
         for folder in existing
         for file in folder.iterdir()
-        if file.suffix in (".zip", ".tar", ".gz", ".tgz")
+        if file.name.lower().endswith(ARCHIVES) and file.is_file()
     )
     advice = f" Archives can be given as path: {name_some(packed)}." if packed else ""
-    where = ", ".join(map(str, existing or folders[:1]))
+    where = name_some([str(folder) for folder in existing])
     return f"no {what} in {where}.{advice} {get}"
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
 
 
 def name_some(names: Sequence[str], most: int = 3) -> str:
@@ -129,7 +170,7 @@ def image_paths(folder: Path, names: Sequence[str], source: Path, get: str) -> n
     folder : Path
         What the names are relative to.
     names : sequence of str
-        Names with forward slashes.
+        Names with forward slashes, or whole paths, which stay as they are.
     source : Path
         The table, for the message.
     get : str
@@ -159,15 +200,14 @@ def image_paths(folder: Path, names: Sequence[str], source: Path, get: str) -> n
 
 
 def join_paths(folder: Path, names: Iterable[str]) -> np.ndarray:
-    """Paths of files in a folder, as text.
+    """Paths of files in a folder, as text; names that are whole paths stay as they are.
 
     Returns
     -------
     ndarray of shape (n_files,), dtype object
         In the order of the names.
     """
-    start = os.path.join(folder, "")
-    return np.array([start + name for name in names], dtype=object)
+    return np.array([os.path.join(folder, name) for name in names], dtype=object)
 
 
 def parts_by_content(

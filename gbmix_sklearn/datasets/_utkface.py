@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from ._archives import open_folder
 from ._common import check_fractions, check_labels, encode_labels
 from ._faces import age_bands, check_age_bins, check_races, race_groups
-from ._image_folders import join_paths, name_some, not_found, parts_by_content
+from ._image_folders import folders_in, join_paths, name_some, not_found, parts_by_content
 
 __all__ = ["load_utkface"]
 
@@ -163,7 +163,8 @@ def load_utkface(
     edges = check_age_bins(age_bins, range(1, 117))
     kept = check_races(races, RACES)
     root = open_folder(path, cache_dir, GET)[0]
-    folder = next((root / name for name in FOLDERS if (root / name).is_dir()), root)
+    outer, *inner = folders_in(root, FOLDERS)
+    folder = next((place for place in [*inner, outer] if _has_images(place)), root)
     names, skipped = _image_names(folder)
     images = join_paths(folder, names)
 
@@ -189,11 +190,22 @@ def load_utkface(
     )
 
 
+def _has_images(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as files:
+        return any(_is_image(file.name) for file in files)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
 def _image_names(folder: Path) -> tuple[pd.Series, list[str]]:
     """Sorted names of the images, and of those that lack the race."""
     with os.scandir(folder) as files:
         found = sorted(file.name for file in files)
-    images = [n for n in found if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+    images = [name for name in found if _is_image(name)]
     if not images:
         raise FileNotFoundError(not_found("images", [folder], GET))
     names = pd.Series(images)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ._archives import open_folder
-from ._image_folders import find_file, image_paths
+from ._image_folders import find_file, folders_in, image_paths
 from ._label_files import check_cells, check_unique, read_columns
 
 __all__ = ["load_waterbirds"]
@@ -122,7 +122,7 @@ def load_waterbirds(
     """
     places = open_folder(path, cache_dir, GET)
     root = places[0]
-    file = find_file([root, *(root / name for name in FOLDERS)], ["metadata.csv"], GET)
+    file = find_file(folders_in(root, FOLDERS), ["metadata.csv"], GET)
     table = read_columns(file, ["img_filename", "y", "split", "place"])
     for name, allowed in {"y": "01", "split": "012", "place": "01"}.items():
         wanted = " or ".join(allowed)

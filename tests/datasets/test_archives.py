@@ -343,6 +343,20 @@ def test_many_members_and_long_headers_are_refused(tmp_path, cache, monkeypatch)
         load_utkface(archive, cache_dir=cache, races=None)
 
 
+def test_the_directory_of_a_zip_is_read_no_further_than_its_limit(packed, cache, monkeypatch):
+    archive = packed("birds.zip")
+    seen = []
+    real = zipfile.ZipInfo.__init__
+    monkeypatch.setattr(
+        zipfile.ZipInfo, "__init__", lambda self, *args: (seen.append(1), real(self, *args))[1]
+    )
+    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 5)
+    with pytest.raises(ValueError, match="cannot be unpacked: it has more than 5 files"):
+        load_waterbirds(archive, cache_dir=cache)
+    assert 5 < len(seen) < 24
+    assert list(cache.iterdir()) == []
+
+
 def test_a_pipe_is_no_archive(tmp_path, cache):
     os.mkfifo(tmp_path / "faces.tar")
     with pytest.raises((ValueError, OSError), match=r"neither a folder nor"):

@@ -1,5 +1,7 @@
 import inspect
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -121,6 +123,14 @@ def test_several_attributes_are_a_table(folder):
             "Img/img_align_celeba",
         ),
         ({"form": "csv"}, "."),  # WILDS
+        (
+            {
+                "images": "celeba/celeba/img_align_celeba",
+                "labels": "celeba/celeba",
+                "split": "celeba",
+            },
+            ".",
+        ),
         ({"form": "csv", "images": "img_align_celeba/img_align_celeba"}, "."),  # Kaggle
         ({"form": "csv", "images": "img_align_celeba/img_align_celeba"}, "img_align_celeba"),
         (
@@ -313,6 +323,30 @@ def test_malformed_or_foreign_partitions_are_refused(folder, line, text, message
     layouts.replace_line(folder / "list_eval_partition.txt", line, text)
     with pytest.raises(ValueError, match=message):
         load_celeba(folder)
+
+
+def test_an_archive_that_is_still_packed_is_named(tmp_path, folder):
+    base = tmp_path / "book" / "celeba"
+    shutil.copytree(folder, base)
+    layouts.pack(base / "img_align_celeba", tmp_path / "img_align_celeba.zip")
+    shutil.rmtree(base / "img_align_celeba")
+    (tmp_path / "img_align_celeba.zip").rename(base / "img_align_celeba.zip")
+    with pytest.raises(FileNotFoundError, match=r"given as path: .*celeba/img_align_celeba\.zip"):
+        load_celeba(base)
+    archive = layouts.pack(tmp_path / "book", tmp_path / "book.zip")
+    with pytest.raises(FileNotFoundError, match=r"given as path: .*/img_align_celeba\.zip") as told:
+        load_celeba(archive, cache_dir=tmp_path / "cache")
+    inner = re.search(r"given as path: (\S+)\. ", str(told.value))[1]
+    assert Path(inner).is_file()
+
+
+def test_whole_paths_in_the_tables_stay_as_they_are(tmp_path):
+    expected = load_celeba(layouts.celeba(tmp_path, form="csv"))
+    for name in ("list_attr_celeba.csv", "list_eval_partition.csv"):
+        table = pd.read_csv(tmp_path / name)
+        table["image_id"] = list(expected.images)
+        table.to_csv(tmp_path / name, index=False)
+    np.testing.assert_array_equal(load_celeba(tmp_path).images, expected.images)
 
 
 def test_malformed_tables_of_kaggle_are_named_too(tmp_path):

@@ -1,6 +1,7 @@
 import hashlib
 import inspect
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -123,6 +124,16 @@ def test_age_bands_start_at_the_given_ages(folder):
 def test_path_may_be_the_folder_or_its_parent(folder, path):
     faces = load_utkface(folder.parent / path)
     assert faces.images[0] == str(folder / sorted(file.name for file in folder.iterdir())[0])
+
+
+@pytest.mark.parametrize("place", ["UTKFace/UTKFace", "utkface_aligned_cropped/UTKFace", "a/b"])
+def test_folders_in_folders_are_found(folder, tmp_path, place):
+    expected = [Path(path).name for path in load_utkface(folder).images]
+    inner = tmp_path / "archive" / place
+    shutil.copytree(folder, inner)
+    (tmp_path / "archive" / ".DS_Store").touch()
+    faces = load_utkface(tmp_path / "archive")
+    assert list(faces.images) == [str(inner / name) for name in expected]
 
 
 def test_names_without_a_race_are_left_out_and_listed(folder):

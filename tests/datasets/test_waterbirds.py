@@ -1,7 +1,9 @@
 import inspect
+import os
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gbmix_sklearn import ERMClassifier, TimmEmbedder
@@ -40,11 +42,22 @@ def test_fields_are_the_documented_ones(folder):
     assert documented == list(load_waterbirds(folder))
 
 
-@pytest.mark.parametrize("name", [NAME, "waterbirds_v1.0"])
+@pytest.mark.parametrize("name", [NAME, "waterbirds_v1.0", f"{NAME}/{NAME}", "birds/data", "b"])
 def test_path_may_be_the_parent(tmp_path, name):
     layouts.waterbirds(tmp_path / name)
     birds = load_waterbirds(str(tmp_path))
     np.testing.assert_array_equal(birds.images, load_waterbirds(tmp_path / name).images)
+
+
+def test_whole_paths_in_the_table_stay_as_they_are(folder, tmp_path):
+    expected = load_waterbirds(folder)
+    table = pd.read_csv(folder / "metadata.csv")
+    table["img_filename"] = list(expected.images)
+    table.to_csv(folder / "metadata.csv", index=False)
+    np.testing.assert_array_equal(load_waterbirds(folder).images, expected.images)
+    os.remove(expected.images[3])
+    with pytest.raises(FileNotFoundError, match="1 of the 24 images"):
+        load_waterbirds(folder)
 
 
 def test_paths_do_not_depend_on_the_working_directory(folder, tmp_path, monkeypatch):
