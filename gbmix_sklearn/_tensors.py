@@ -1,4 +1,7 @@
-"""Files of torch's: nothing in them runs, and they take no more memory than they have bytes."""
+"""Tensors for NumPy, and files of them.
+
+Nothing in a file runs, and it takes no more memory than it has bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,19 @@ from typing import IO, Any
 
 import torch
 
-__all__ = ["load_plain"]
+__all__ = ["as_readable", "load_plain"]
+
+
+def as_readable(tensor: torch.Tensor) -> torch.Tensor:
+    """Bring a tensor to where NumPy can read it, in numbers that it knows.
+
+    Examples
+    --------
+    >>> as_readable(torch.ones(2, dtype=torch.bfloat16)).numpy().dtype
+    dtype('float32')
+    """
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def load_plain(file: IO[bytes], device: Any = "cpu") -> Any:

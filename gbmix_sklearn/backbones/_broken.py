@@ -7,14 +7,16 @@ from collections.abc import Mapping
 
 from ..exceptions import SkippedImagesWarning
 
-__all__ = ["skipped_images_message", "warn_of_skipped_images"]
+__all__ = ["MISSING", "skipped_images_message", "warn_of_skipped_images"]
 
+#: what the error about a missing file says
+MISSING = "there is no image file"
 _LISTED = 10
 # how the errors end that stop everything: each time the same, and here another way is open
 _CURE = "; replace it or leave its row out"
 
 
-def skipped_images_message(broken: Mapping[int, str], n: int, cure: str) -> str:
+def skipped_images_message(broken: Mapping[int, str], n: int, cure: str, of: str = "images") -> str:
     """List broken images, the first ten by name.
 
     Parameters
@@ -25,6 +27,8 @@ def skipped_images_message(broken: Mapping[int, str], n: int, cure: str) -> str:
         Number of all images.
     cure : str
         How to go on.
+    of : str, default="images"
+        What the images are.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def skipped_images_message(broken: Mapping[int, str], n: int, cure: str) -> str:
     Replace them.
     """
     rows = sorted(broken)
-    lines = [f"{len(rows)} of {n} images cannot be read:"]
+    lines = [f"{len(rows)} of {n} {of} cannot be read:"]
     lines += [f"  {broken[row].removesuffix(_CURE)}" for row in rows[:_LISTED]]
     if len(rows) > _LISTED:
         lines.append(f"  and {len(rows) - _LISTED} more")
@@ -47,7 +51,7 @@ def skipped_images_message(broken: Mapping[int, str], n: int, cure: str) -> str:
 
 
 def warn_of_skipped_images(
-    broken: Mapping[int, str], n: int, cure: str, *, stacklevel: int = 2
+    broken: Mapping[int, str], n: int, cure: str, *, of: str = "images", stacklevel: int = 2
 ) -> None:
     """Warn of images that were skipped; refuse to go on without any.
 
@@ -59,6 +63,8 @@ def warn_of_skipped_images(
         Number of all images.
     cure : str
         How to go on.
+    of : str, default="images"
+        What the images are.
     stacklevel : int, default=2
         Whose line the warning shows, counted from here.
 
@@ -73,9 +79,9 @@ def warn_of_skipped_images(
         If some are.
     """
     if len(broken) == n:
-        raise ValueError(
-            skipped_images_message(broken, n, "None is left; check the paths, or image_root=.")
-        )
+        missing = any(MISSING in message for message in broken.values())
+        advice = "; check the paths, or image_root=" if missing else ""
+        raise ValueError(skipped_images_message(broken, n, f"None is left{advice}.", of))
     if broken:
-        message = skipped_images_message(broken, n, cure)
+        message = skipped_images_message(broken, n, cure, of)
         warnings.warn(message, SkippedImagesWarning, stacklevel=stacklevel + 1)

@@ -59,6 +59,11 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     image_column : str, default=None
         Where X is a DataFrame or a ``datasets.Dataset``, the column with the images or their paths.
         None takes the only one.
+    value_range : (float, float), default=None
+        The values that become black and white in images of more than 8 bits: ``(0, 4095)`` for 12
+        bits, ``(-1000, 400)`` for lungs in Hounsfield units, ``(0, 1)`` for floats. What is beyond
+        is cut. With it, arrays and tensors may have any numbers. None takes the values of 8-bit
+        images as they are, and the upper 8 bits of 16, with a warning where these are hardly used.
     on_error : {"raise", "skip"}, default="raise"
         What to do about an image that is missing or broken. ``"skip"`` gives it a row of NaN, so
         that rows still are those of y and groups, and warns of all such rows at the end.
@@ -72,7 +77,8 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     -----
     X is one of
 
-    - a uint8 array (n, height, width, 3) or (n, height, width), memory maps included;
+    - a uint8 array (n, height, width, 3) or (n, height, width), memory maps included, or one of
+      any numbers with `value_range`;
     - a list, Series or array of file paths or PIL images, or a DataFrame with such a column;
     - a torch ``Dataset`` of PIL images, uint8 arrays (height, width, 3) or uint8 tensors
       (3, height, width), or of tuples that begin with one;
@@ -80,9 +86,9 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
       transforms are left aside.
 
     Images are turned upright by their EXIF orientation and read as RGB: grey is repeated,
-    transparency dropped, 16-bit grey cut to its upper 8 bits. They are read batch by batch, so
-    that memory does not grow with their number. scikit-learn cannot split a ``datasets.Dataset``:
-    in a search, pass its column, ``dataset["image"]``.
+    transparency dropped, 16 bits cut to their upper 8 unless `value_range` says more. They are read
+    batch by batch, so that memory does not grow with their number. scikit-learn cannot split a
+    ``datasets.Dataset``: in a search, pass its column, ``dataset["image"]``.
 
     The cache knows an image by its content, the bytes of a file or the pixels of an array, and a
     backbone by the content of its weights, its preprocessing and precision and the version of
@@ -123,6 +129,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         precision: str = "auto",
         image_root: str | os.PathLike[str] | None = None,
         image_column: str | None = None,
+        value_range: tuple[float, float] | None = None,
         on_error: str = "raise",
         cache_dir: str | os.PathLike[str] | None = None,
         verbose: int = 0,
@@ -135,6 +142,7 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.precision = precision
         self.image_root = image_root
         self.image_column = image_column
+        self.value_range = value_range
         self.on_error = on_error
         self.cache_dir = cache_dir
         self.verbose = verbose
@@ -192,6 +200,9 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         SkippedImagesWarning
             With ``on_error="skip"``, if some are; the message says which, and how to go on.
+        UserWarning
+            If images of more than 8 bits use little of what these can hold, and no `value_range`
+            is given.
         """
         images = self._images(X)
         backbone = self._load()
@@ -206,11 +217,12 @@ class TimmEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             update=progress.update,
         )
         # past this method and scikit-learn's wrapper around it
+        images.depth.warn(stacklevel=3)
         warn_of_skipped_images(broken, len(images), _CURE, stacklevel=3)
         return embeddings
 
     def _images(self, X: Any) -> Images:
-        return Images(X, self.image_root, self.image_column)
+        return Images(X, self.image_root, self.image_column, self.value_range)
 
     def _open_cache(self, backbone: Backbone) -> EmbeddingCache | None:
         if self.cache_dir is None:

@@ -12,7 +12,10 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
-__all__ = ["FORMS", "as_items", "different_shapes", "is_image", "looks_like_images"]
+from .._tensors import as_readable
+from ._depth import name_range
+
+__all__ = ["FORMS", "as_items", "different_shapes", "is_blank", "is_image", "looks_like_images"]
 
 FORMS = (
     "X must be a uint8 array (n, height, width, 3) or (n, height, width); a list, Series or array "
@@ -21,7 +24,9 @@ FORMS = (
 )
 
 
-def as_items(X: Any, column: str | None = None) -> Sequence[Any] | np.ndarray:
+def as_items(
+    X: Any, column: str | None = None, *, any_numbers: bool = False
+) -> Sequence[Any] | np.ndarray:
     """Find out the form of X, without reading an image.
 
     Parameters
@@ -30,6 +35,8 @@ def as_items(X: Any, column: str | None = None) -> Sequence[Any] | np.ndarray:
         Images in one of the forms of `FORMS`.
     column : str, default=None
         Where `X` has columns, the name of that with the images.
+    any_numbers : bool, default=False
+        Whether pixels of an array may have another dtype than uint8.
 
     Returns
     -------
@@ -65,7 +72,22 @@ def as_items(X: Any, column: str | None = None) -> Sequence[Any] | np.ndarray:
         return _checked(X.to_list())
     if not hasattr(X, "__array__"):
         raise TypeError(f"{FORMS}; got {type(X).__name__}")
-    return _of_array(np.asarray(X))  # a memory map stays one
+    if isinstance(X, torch.Tensor):
+        X = as_readable(X)
+    return _of_array(np.asarray(X), any_numbers)  # a memory map stays one
+
+
+def is_blank(item: Any) -> bool:
+    """Tell whether an item is what tables have for an image that is not there.
+
+    Examples
+    --------
+    >>> [is_blank(item) for item in (None, float("nan"), pd.NA, " ", "a.jpg")]
+    [True, True, True, True, False]
+    """
+    if isinstance(item, str):
+        return not item.strip()
+    return item is None or (pd.api.types.is_scalar(item) and bool(pd.isna(item)))
 
 
 def is_image(item: Any) -> bool:
@@ -114,22 +136,24 @@ def different_shapes(X: Any) -> str | None:
 
 def _checked(items: Sequence[Any]) -> Sequence[Any]:
     for row, item in enumerate(items):
+        if is_blank(item):  # an error of this row when it is read, which may be skipped
+            continue
         if not is_image(item) and not (isinstance(item, tuple) and item and is_image(item[0])):
             raise TypeError(f"{FORMS}; row {row} is of type {type(item).__name__}")
     return items
 
 
-def _of_array(array: np.ndarray) -> Sequence[Any] | np.ndarray:
+def _of_array(array: np.ndarray, any_numbers: bool) -> Sequence[Any] | np.ndarray:
     if array.dtype.kind in "OUT":
         if array.ndim == 2 and array.shape[1] == 1:  # one column of a table
             array = array[:, 0]
         if array.ndim != 1:
             raise ValueError(f"{FORMS}; got an array of {array.dtype} of shape {array.shape}")
         return _checked(list(array))
-    if array.dtype != np.uint8:
+    if array.dtype != np.uint8 and not (any_numbers and array.dtype.kind in "iuf"):
         raise TypeError(
             f"{FORMS}; got an array of {array.dtype} of shape {array.shape}. "
-            "Pixels run from 0 to 255"
+            f"Pixels run from 0 to 255{_of_range(array)}"
         )
     if not _is_stack(array):
         raise ValueError(f"{FORMS}; got an array of shape {array.shape}{_advice(array.shape)}")
@@ -141,6 +165,12 @@ def _is_stack(array: np.ndarray) -> bool:
         return array.shape[3] in (1, 3, 4)
     # a grey stack 3 or 4 pixels wide is rather a single colour image
     return array.ndim == 3 and array.shape[2] not in (3, 4)
+
+
+def _of_range(array: np.ndarray) -> str:
+    if array.dtype.kind not in "iuf" or array.ndim < 3 or array.size == 0:
+        return ""
+    return f"; the first image has {name_range(array[0])}"
 
 
 def _advice(shape: tuple[int, ...]) -> str:

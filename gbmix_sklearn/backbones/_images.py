@@ -16,10 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import cpu_count
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .._files import read_plain
-from ._forms import FORMS, as_items, is_image
+from ._broken import MISSING
+from ._depth import Depth, ValueRange, check_value_range
+from ._forms import FORMS as FORMS_OF_X
+from ._forms import as_items, is_blank, is_image
+from ._kinds import FORMATS, say_what_it_is
 from ._parallel import ordered_map
 from ._rgb import check_pixels, from_pixels, pixels_of_tensor, to_rgb
 
@@ -27,9 +31,6 @@ __all__ = ["DIGEST_SIZE", "Images", "Picture"]
 
 DIGEST_SIZE = 16
 
-#: what Pillow may take a file for, whatever its name: pictures; others are programs for other
-#: programs (EPS starts Ghostscript), or parts of Pillow that hardly anybody looks after
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 #: bytes of a file, pixels of an image, and of one of its sides: some hundred bytes of PNG may claim
 #: to be gigabytes of pixels
 _MOST_BYTES = 1 << 30
@@ -53,11 +54,15 @@ class Images:
         The folder that relative paths start from; None is the working directory.
     column : str, default=None
         Where `X` has columns, that of the images; None takes the only one.
+    value_range : (float, float), default=None
+        The values that become black and white. With it arrays and tensors may have any numbers.
 
     Attributes
     ----------
+    depth : Depth
+        The values of the images of more than 8 bits that were decoded without a range.
     stack : ndarray of shape (n_samples, height, width[, channels]), dtype uint8, or None
-        The pixels, where they came as one array.
+        The pixels, where they came as one array and need no scaling.
 
     Raises
     ------
@@ -76,13 +81,21 @@ class Images:
     """
 
     def __init__(
-        self, X: Any, root: str | os.PathLike[str] | None = None, column: str | None = None
+        self,
+        X: Any,
+        root: str | os.PathLike[str] | None = None,
+        column: str | None = None,
+        value_range: ValueRange | None = None,
     ):
-        self._items = as_items(X, column)
+        self._range = check_value_range(value_range)
+        self._items = as_items(X, column, any_numbers=self._range is not None)
         self._root = Path(root) if root is not None else None
         self._lock = Lock()
         self._in_memory = isinstance(self._items, np.ndarray | list | tuple)
-        self.stack = self._items if isinstance(self._items, np.ndarray) else None
+        self.stack: np.ndarray | None = None
+        if isinstance(self._items, np.ndarray) and self._range is None:
+            self.stack = self._items
+        self.depth = Depth()
         if len(self) == 0:
             raise ValueError("X has no images: found 0 samples, at least 1 is required")
 
@@ -119,24 +132,32 @@ class Images:
                     item = self._items[row]
         if isinstance(item, tuple) and item:
             item = item[0]
+        if is_blank(item):
+            raise _without_path(row)
         if not is_image(item):
-            raise TypeError(f"{FORMS}; row {row} is of type {type(item).__name__}")
+            raise TypeError(f"{FORMS_OF_X}; row {row} is of type {type(item).__name__}")
         if isinstance(item, Mapping):
             if item.get("bytes") is not None:
                 name = f"row {row}: cannot read the image {item.get('path') or ''}".rstrip()
-                return Picture(item["bytes"], name)
+                return self._encoded(item["bytes"], name)
             item = item.get("path") or ""
+            if not item:
+                raise _without_path(row)
         if isinstance(item, str | os.PathLike):
             return self._read(row, item)
         name = f"row {row}: cannot read the image"
         with _naming(name):
             if isinstance(item, torch.Tensor):
-                return Picture(pixels_of_tensor(item), name)
+                return Picture(pixels_of_tensor(item, self._range), name)
             if isinstance(item, np.ndarray):
-                return Picture(check_pixels(item), name)
+                return Picture(check_pixels(item, self._range), name)
             with self._lock:  # images load late, and the same one may stand in several rows
                 item.load()
-            return Picture(np.asarray(to_rgb(item)), name)
+            rgb = to_rgb(item, value_range=self._range, depth=self.depth)
+            return Picture(np.asarray(rgb), name)
+
+    def _encoded(self, data: bytes, name: str) -> Picture:
+        return Picture(data, name, self._range, self.depth)
 
     def _read(self, row: int, item: str | os.PathLike[str]) -> Picture:
         path = Path(item) if self._root is None else self._root / item
@@ -145,10 +166,10 @@ class Images:
             data = read_plain(path, _MOST_BYTES)
         except FileNotFoundError as error:
             start = "" if path.is_absolute() else f" in {Path.cwd()}; image_root= sets another root"
-            raise FileNotFoundError(f"row {row}: there is no image file {path}{start}") from error
+            raise FileNotFoundError(f"row {row}: {MISSING} {path}{start}") from error
         except Exception as error:
             raise _broken(name, error) from error
-        return Picture(data, name)
+        return self._encoded(data, name)
 
     def rgb(self, row: int) -> Image.Image:
         """Read one image as 8-bit RGB, upright.
@@ -220,10 +241,16 @@ class Picture:
         The encoded file, or pixels.
     name : str
         What an error about the image begins with.
+    value_range : (float, float), default=None
+        The values of an encoded file that become black and white.
+    depth : Depth, default=None
+        Takes note of the values of a file of more than 8 bits where no range is given.
     """
 
     data: bytes | np.ndarray
     name: str
+    value_range: ValueRange | None = None
+    depth: Depth | None = None
 
     def rgb(self) -> Image.Image:
         """Decode to 8-bit RGB, upright.
@@ -241,15 +268,41 @@ class Picture:
         with _naming(self.name):
             if isinstance(self.data, np.ndarray):
                 return to_rgb(from_pixels(self.data))
-            with Image.open(BytesIO(self.data), formats=_known_formats()) as image:
+            try:
+                image = Image.open(BytesIO(self.data), formats=_known_formats())
+            except UnidentifiedImageError:  # names an address, and not what the file is
+                raise ValueError(say_what_it_is(self.data)) from None
+            with image:
                 _check_size(image)
+                raw = str(image.tile)  # what the file has, before Pillow makes a mode of it
                 image.load()  # what stays when the file is closed
-                return to_rgb(image, own=True)
+                if ";16" in raw and not image.mode.startswith("I"):
+                    return self._upper_bits_of_colours(image)
+                value_range = self.value_range
+                if value_range is None and "I;12" in raw:
+                    value_range = (0, 4095)
+                return to_rgb(image, own=True, value_range=value_range, depth=self.depth)
+
+    def _upper_bits_of_colours(self, image: Image.Image) -> Image.Image:
+        """Take what Pillow reads of colours of 16 bits: their upper 8."""
+        if self.value_range is not None:
+            raise ValueError(
+                "its colours have 16 bits, of which 8 can be read from files: value_range needs "
+                "its pixels as an array"
+            )
+        rgb = to_rgb(image, own=True)
+        if self.depth is not None:
+            lows, highs = zip(*rgb.getextrema(), strict=True)
+            self.depth.note(256 * min(lows), 256 * max(highs) + 255, is_guess=False)
+        return rgb
 
     def digest(self) -> bytes:
         """Name the content: a hash of the encoded file, or of pixels and shape."""
         if isinstance(self.data, bytes):
-            return hashlib.sha256(self.data).digest()[:DIGEST_SIZE]
+            content = hashlib.sha256(self.data)
+            if self.value_range is not None:
+                content.update(repr(self.value_range).encode())
+            return content.digest()[:DIGEST_SIZE]
         content = hashlib.sha256(repr(self.data.shape).encode())
         content.update(np.ascontiguousarray(self.data).data)
         return content.digest()[:DIGEST_SIZE]
@@ -258,7 +311,7 @@ class Picture:
 @cache
 def _known_formats() -> list[str]:
     Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _check_size(image: Image.Image) -> None:
@@ -280,6 +333,10 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise _broken(name, error) from error
+
+
+def _without_path(row: int) -> FileNotFoundError:
+    return FileNotFoundError(f"row {row} has no path; replace it or leave its row out")
 
 
 def _broken(name: str, error: Exception) -> Exception:

@@ -6,13 +6,22 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from .._tensors import as_readable
+from ._depth import Depth, ValueRange, name_range, to_8_bits
+
 __all__ = ["pixels_of_tensor", "check_pixels", "from_pixels", "to_rgb"]
 
 #: the tag of EXIF that says how a camera was held
 _ORIENTATION = 0x0112
 
 
-def to_rgb(image: Image.Image, *, own: bool = False) -> Image.Image:
+def to_rgb(
+    image: Image.Image,
+    *,
+    own: bool = False,
+    value_range: ValueRange | None = None,
+    depth: Depth | None = None,
+) -> Image.Image:
     """Turn a PIL image of any mode upright and into 8-bit RGB.
 
     Transparency is dropped, as ``image.convert("RGB")`` does. 16-bit grey keeps its upper 8 bits,
@@ -25,6 +34,10 @@ def to_rgb(image: Image.Image, *, own: bool = False) -> Image.Image:
     own : bool, default=False
         Whether nobody else has it, so that it is returned itself where nothing is to be done: a
         copy of a large photograph takes as much memory as itself.
+    value_range : (float, float), default=None
+        The values that become black and white; None takes all that 8 or 16 bits can have.
+    depth : Depth, default=None
+        Takes note of the values of images with more than 8 bits where no range is given.
 
     Returns
     -------
@@ -34,41 +47,60 @@ def to_rgb(image: Image.Image, *, own: bool = False) -> Image.Image:
     Raises
     ------
     ValueError
-        If the image is of a float mode, or of an integer mode with values beyond 16 bits.
+        If without a range the image is of a float mode, or has values beyond 16 bits.
 
     Examples
     --------
     >>> from PIL import Image
     >>> to_rgb(Image.new("I;16", (1, 1), 0x80FF)).getpixel((0, 0))
     (128, 128, 128)
+    >>> to_rgb(Image.new("I;16", (1, 1), 2048), value_range=(0, 4095)).getpixel((0, 0))
+    (128, 128, 128)
     """
     given = None if own else image
     if image.getexif().get(_ORIENTATION, 1) != 1:  # without one, it would be copied for nothing
         image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("a float image (mode F) has no fixed range; convert it to 8 bits first")
-    if image.mode.startswith("I"):  # I;16 and its byte orders; 16-bit PNG of older Pillow is "I"
+    if image.mode == "F" or image.mode.startswith("I"):  # I;16 and its byte orders; 32 bits
         values = np.asarray(image)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise ValueError(f"mode {image.mode} with values beyond 16 bits; convert it first")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        if value_range is None:
+            values = _upper_bits(values, image, depth)
+        else:
+            values = to_8_bits(values, value_range)
+        return Image.fromarray(values).convert("RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the way that Pillow asks for, else it warns
+    if value_range is not None:
+        return Image.fromarray(to_8_bits(np.asarray(image.convert("RGB")), value_range))
     return image if image.mode == "RGB" and image is not given else image.convert("RGB")
 
 
-def check_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Refuse arrays that are no image.
+def _upper_bits(values: np.ndarray, image: Image.Image, depth: Depth | None) -> np.ndarray:
+    if image.mode == "F":
+        raise ValueError(f"a float image (mode F) has no fixed range. It has {name_range(values)}")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 0xFFFF:
+        raise ValueError(f"mode {image.mode} has no fixed range. It has {name_range(values)}")
+    if depth is not None:
+        # older Pillow has 16-bit PNG as "I", as all have those of 32 bits
+        has_16_bits = image.mode != "I" or image.format in ("PNG", "PPM")
+        depth.note(low, high, is_guess=not has_16_bits)
+    return (values >> 8).astype(np.uint8)
+
+
+def check_pixels(pixels: np.ndarray, value_range: ValueRange | None = None) -> np.ndarray:
+    """Refuse arrays that are no image; scale those of a range of values to 8 bits.
 
     Parameters
     ----------
     pixels : ndarray
         What came as an image.
+    value_range : (float, float), default=None
+        The values that become black and white.
 
     Returns
     -------
     ndarray of shape (height, width) or (height, width, channels), dtype uint8
-        The same array.
+        The same array, or a scaled one.
 
     Raises
     ------
@@ -76,21 +108,30 @@ def check_pixels(pixels: np.ndarray) -> np.ndarray:
         If it has another shape or dtype.
     """
     grey_or_colour = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if grey_or_colour and value_range is not None and pixels.dtype.kind in "iuf":
+        return to_8_bits(pixels, value_range)
     if pixels.dtype != np.uint8 or not grey_or_colour:
         raise ValueError(
             "an image is a uint8 array (height, width) or (height, width, 3); "
-            f"got {pixels.dtype} of shape {pixels.shape}"
+            f"got {pixels.dtype} of shape {pixels.shape}{_of_range(pixels)}"
         )
     return pixels
 
 
-def pixels_of_tensor(tensor: torch.Tensor) -> np.ndarray:
+def _of_range(pixels: np.ndarray) -> str:
+    wide = pixels.size > 0 and pixels.dtype.kind in "iuf" and pixels.dtype != np.uint8
+    return f", with {name_range(pixels)}" if wide else ""
+
+
+def pixels_of_tensor(tensor: torch.Tensor, value_range: ValueRange | None = None) -> np.ndarray:
     """Turn an image as torch has it, channels first, into an array with channels last.
 
     Parameters
     ----------
     tensor : Tensor of shape (channels, height, width) or (height, width), dtype uint8
-        The image.
+        The image; of any other numbers where their range is given.
+    value_range : (float, float), default=None
+        The values that become black and white.
 
     Returns
     -------
@@ -109,13 +150,14 @@ def pixels_of_tensor(tensor: torch.Tensor) -> np.ndarray:
     (4, 5, 3)
     """
     grey_or_colour = tensor.ndim == 2 or (tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4))
-    if tensor.dtype != torch.uint8 or not grey_or_colour:
+    pixels = as_readable(tensor).numpy()
+    if not grey_or_colour or (value_range is None and pixels.dtype != np.uint8):
         raise ValueError(
             "an image is a uint8 tensor (3, height, width) or (height, width), not converted to "
             f"float nor normalised; got {tensor.dtype} of shape {tuple(tensor.shape)}"
+            f"{_of_range(pixels)}"
         )
-    pixels = tensor.detach().cpu().numpy()
-    return pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1)
+    return check_pixels(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1), value_range)
 
 
 def from_pixels(pixels: np.ndarray) -> Image.Image:

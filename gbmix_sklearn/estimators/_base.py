@@ -62,7 +62,7 @@ from ._image_backbone import ImageBackbone
 from ._inputs import Validation
 from ._last_layer import LastLayer
 from ._parameters import OPTIMIZERS, RUN_PARAMETERS
-from ._parts import keep, set_aside
+from ._parts import check_what_is_left, keep, set_aside
 from ._pretrained import Start, fit_head, state_of
 from ._steps import StepSizes, warn_of_large_steps
 from ._training import Training
@@ -199,7 +199,10 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 self.skipped_ = loaded.broken
                 if loaded.broken:
                     assert loaded.rows is not None
+                    given_to_train = cells.take(parts["train"])
                     cells, parts = keep(loaded.rows, cells, parts)
+                    left = cells.take(parts["train"])
+                    check_what_is_left(given_to_train, left, of="X", stacklevel=2)
                     self._check_parts(cells, parts, validation)
                     units = None if units is None else units.take(loaded.rows)
                 train = cells.take(parts["train"])
@@ -344,7 +347,13 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             verbose=self.verbose,
         )
 
-    def _load(self, X: np.ndarray | Images, device: torch.device, varied: np.ndarray) -> Loaded:
+    def _load(
+        self,
+        X: np.ndarray | Images,
+        device: torch.device,
+        varied: np.ndarray,
+        of: str = "X",
+    ) -> Loaded:
         """Bring samples to where they are trained on, each through the frozen part once."""
         if not isinstance(X, Images):
             assert isinstance(self._backbone, ArrayBackbone)
@@ -357,6 +366,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             augment=self.augment,
             num_workers=self.num_workers,
             on_error=self.on_error,
+            of=of,
         )
 
     def _make_network(self, inputs: Inputs, device: torch.device) -> Network:
@@ -408,8 +418,11 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             return EvaluationSource(inputs, rows, cells.take(rows))
         attribute = validation.attribute or no_attribute(len(validation.codes))
         cells = Cells(validation.codes, list(self.classes_), attribute)
-        loaded = self._load(validation.X, device, varied=np.empty(0, dtype=np.int64))
+        nothing = np.empty(0, dtype=np.int64)
+        loaded = self._load(validation.X, device, varied=nothing, of="X_val")
+        given = cells
         cells, _ = keep(loaded.rows, cells, {})
+        check_what_is_left(given, cells, of="X_val", stacklevel=3)
         inputs = self._scaled(loaded.inputs)
         return EvaluationSource(inputs, np.arange(len(cells.y)), cells)
 

@@ -92,6 +92,9 @@ backbone : str or Module, default=None
     image_column : str, default=None
         Where X is a DataFrame or a ``datasets.Dataset``, the column with the images or their paths.
         None takes the only one.
+    value_range : (float, float), default=None
+        The values that become black and white in images of more than 8 bits, such as (0, 4095) for
+        12 bits; arrays may then have any numbers. See :class:`~gbmix_sklearn.TimmEmbedder`.
     on_error : {{"raise", "skip"}}, default={on_error!r}
         What fit does about images that cannot be read: "skip" leaves them out, with their labels
         and groups, and warns.

@@ -33,8 +33,7 @@ from ..training import ArrayInputs, ImageInputs, Inputs, Loaded, as_tensor, embe
 __all__ = ["ImageBackbone"]
 
 _LEFT_OUT = (
-    "They were left out, with their labels and groups; skipped_ has their rows. Replace the files "
-    "to train on them."
+    "They were left out, with their labels and groups{where}. Replace the files to train on them."
 )
 
 
@@ -152,6 +151,7 @@ class ImageBackbone:
         augment: Any,
         num_workers: int,
         on_error: str,
+        of: str = "X",
     ) -> Loaded:
         """Read images, each once, and run what is frozen.
 
@@ -165,13 +165,18 @@ class ImageBackbone:
             The rows that `augment` is for.
         augment, num_workers, on_error
             The classifier's parameters.
+        of : str, default="X"
+            The argument of fit that has the images.
         """
         if self.frozen is None:
             loaded = self._decode(images, device, varied, augment, num_workers, on_error)
         else:
             loaded = self._run_frozen(images, device, on_error)
         # past load, the classifier's methods, and fit
-        warn_of_skipped_images(loaded.broken, len(images), _LEFT_OUT, stacklevel=4)
+        images.depth.warn(stacklevel=4)
+        cure = _LEFT_OUT.format(where="; skipped_ has their rows" if of == "X" else "")
+        what = "images" if of == "X" else f"images of {of}"
+        warn_of_skipped_images(loaded.broken, len(images), cure, of=what, stacklevel=4)
         return loaded
 
     def _decode(

@@ -32,6 +32,7 @@ from ..groups import (
     take_groups,
     warn_of_cells_without_judge,
 )
+from ._vectors import as_readable_numbers, vector_columns
 
 __all__ = ["InputChecks", "Validation"]
 
@@ -49,6 +50,11 @@ _NOT_IMAGES = (
 )
 
 
+_TOKENS = (
+    ". Embeddings of tokens (n, tokens, features) become one for each sample first: "
+    "X.mean(axis=1), or X[:, 0] of a class token"
+)
+
 _NOT_SPARSE = (
     "X is sparse, and {backbone} as backbone takes dense {what}: leave backbone out, and {name} "
     "takes X as it is, with hidden_units=(64,) if it is to have layers before the last; or make X "
@@ -62,6 +68,10 @@ def _unusable_columns(X: Any, group_columns: list[Any]) -> str:
     if not isinstance(X, pd.DataFrame):
         return ""
     X = X.drop(columns=group_columns, errors="ignore")
+    vectors = vector_columns(X)
+    if vectors:
+        name = vectors[0]
+        return f"column {name!r} of X holds vectors: give np.stack(X[{name!r}]), a matrix of them"
     text = [name for name in X if not is_numeric_dtype(X[name])]
     missing = [name for name in X if X[name].isna().any()]
     said = {"hold no numbers": text, "have missing values": missing}
@@ -96,6 +106,7 @@ class InputChecks:
     backbone: torch.nn.Module | str | None
     image_root: Any
     image_column: Any
+    value_range: Any
     group_columns: Any
     classes_: np.ndarray
     n_features_in_: int
@@ -170,7 +181,7 @@ class InputChecks:
         if isinstance(X, pd.DataFrame):
             X = X.drop(columns=self._group_columns, errors="ignore")
         try:
-            return Images(X, self.image_root, self.image_column)
+            return Images(X, self.image_root, self.image_column, self.value_range)
         except (TypeError, ValueError) as error:
             if getattr(X, "ndim", 0) != 2 or np.asarray(X).dtype.kind not in "biuf":
                 raise
@@ -186,6 +197,8 @@ class InputChecks:
         except (ValueError, TypeError) as error:
             if self.backbone is None and looks_like_images(X):
                 hint = _NOT_IMAGES.format(name=type(self).__name__)
+                if getattr(X, "ndim", 0) == 3:
+                    hint += _TOKENS
                 raise type(error)(f"{error}\n{hint}") from error
             if (shapes := different_shapes(X)) is not None:
                 raise ValueError(
@@ -193,6 +206,8 @@ class InputChecks:
                     "array: resize them first, or give the name of a timm model as backbone"
                 ) from error
             columns = _unusable_columns(X, self._group_columns)
+            if "holds vectors" in columns:
+                raise ValueError(f"{error}\n{columns}") from error
             if columns and str(error).startswith(("could not convert", "Input X contains NaN")):
                 raise ValueError(
                     f"{error}\n{columns}. Make numbers of a table first, with "
@@ -201,14 +216,11 @@ class InputChecks:
             raise
 
     def _readable(self, X: Any) -> Any:
-        """Bring a tensor to where NumPy can read it, in numbers that it knows; check indices."""
-        if isinstance(X, torch.Tensor):
-            X = X.detach().cpu()
-            return X.float() if X.dtype == torch.bfloat16 else X
+        """Make one array of tensors and of vectors, where it is one; check indices."""
         if issparse(X):
             self._refuse_sparse_before_a_module()
             check_indices(X)
-        return X
+        return as_readable_numbers(X)
 
     def _refuse_sparse_before_a_module(self) -> None:
         if self.backbone is None:

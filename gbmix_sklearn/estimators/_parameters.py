@@ -29,6 +29,7 @@ _IMAGE_PARAMETERS = (
     "augment",
     "image_root",
     "image_column",
+    "value_range",
     "on_error",
     "cache_dir",
     "num_workers",
@@ -67,6 +68,7 @@ class Parameters:
     group_columns: Any = None
     image_root: str | os.PathLike[str] | None = None
     image_column: str | None = None
+    value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     cache_dir: str | os.PathLike[str] | None = None
     num_workers: int = 0
@@ -112,6 +114,7 @@ class Parameters:
         "group_columns": "no_validation",
         "image_root": [str, os.PathLike, None],
         "image_column": "no_validation",
+        "value_range": ["array-like", None],
         "on_error": [StrOptions({"raise", "skip"})],
         "cache_dir": [str, os.PathLike, None],
         "num_workers": [Interval(Integral, 0, None, closed="left")],

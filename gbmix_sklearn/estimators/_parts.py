@@ -11,7 +11,7 @@ from ..exceptions import SmallCellWarning
 from ..groups import Cells
 from ..model_selection._units import Units, check_units, divide_units, units_in_each_cell
 
-__all__ = ["keep", "set_aside"]
+__all__ = ["check_what_is_left", "keep", "set_aside"]
 
 
 def set_aside(
@@ -125,3 +125,43 @@ def keep(
         return cells, parts
     left = {name: np.flatnonzero(np.isin(rows, part)) for name, part in parts.items()}
     return cells.take(rows), left
+
+
+def check_what_is_left(before: Cells, after: Cells, *, of: str, stacklevel: int) -> None:
+    """Notice cells all of whose images could not be read.
+
+    Parameters
+    ----------
+    before, after : Cells
+        The cells of the samples, and of those that could be read.
+    of : str
+        The argument of fit that has the images.
+    stacklevel : int
+        Where the warning points, seen from the caller.
+
+    Raises
+    ------
+    ValueError
+        If a class of the training data is gone, which the model would then never predict.
+
+    Warns
+    -----
+    SmallCellWarning
+        If a cell is.
+    """
+    n_classes = len(before.classes)
+    gone = np.setdiff1d(before.y, after.y)
+    if of == "X" and len(gone):
+        names = ", ".join(str(before.classes[code]) for code in gone)
+        raise ValueError(
+            f"none of the images to train on of {len(gone)} of the {n_classes} classes can be read "
+            f"({names}): a model without them would never predict them. Replace the files, or "
+            "leave these classes out of X and y"
+        )
+    missing = before.absent_from(after)
+    if missing:
+        warnings.warn(
+            f"none of the images of these cells of {of} can be read: {'; '.join(missing)}",
+            SmallCellWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -269,11 +269,47 @@ def test_broken_and_missing_files_name_row_and_file(pixels, tmp_path):
     names = ["good.jpg", "cut.jpg", "text.jpg", "empty.jpg", "gone.jpg", ""]
     images = Images(names, tmp_path)
     images.rgb(0)
-    for row in (1, 2, 3, 5):
-        with pytest.raises(ValueError, match=f"row {row}: cannot read the image .*{names[row]}"):
+    for row, reason in (
+        (1, "truncated"),
+        (2, "text, which begins with 'no image'"),
+        (3, "is empty"),
+    ):
+        with pytest.raises(ValueError, match=f"row {row}: .* image .*{names[row]}: .*{reason}"):
             images.rgb(row)
     with pytest.raises(FileNotFoundError, match=r"row 4: there is no image file .*gone\.jpg"):
         images.rgb(4)
+    with pytest.raises(FileNotFoundError, match="row 5 has no path"):
+        images.rgb(5)
+
+
+@pytest.mark.parametrize("blank", [None, float("nan"), pd.NA, pd.NaT, "", " "])
+@pytest.mark.parametrize("form", [list, pd.Series, lambda x: pd.DataFrame({"path": x})])
+def test_blank_paths_are_rows_that_cannot_be_read(pixels, tmp_path, blank, form):
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    images = Images(form([str(tmp_path / "a.png"), blank]))
+    images.rgb(0)
+    with pytest.raises(FileNotFoundError, match="row 1 has no path"):
+        images.rgb(1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (bytes(128) + b"DICM" + bytes(50), "it is a DICOM file, .* as an array, of np.uint8"),
+        (b"\x93NUMPY\x01\x00", r"array of NumPy \(\.npy\), .* value_range="),
+        (b"PK\x03\x04" + bytes(20), "zip archive"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x1f\x8b\x08\x00", r"\.nii\.gz"),
+        (b"<!DOCTYPE html><title>Quota exceeded</title>", "text, which begins with '<!DOCTYPE"),
+        (b"\xff\xd8\xff\xe0", "damaged, or no picture of a kind .*JPEG"),
+        (b"", "the file is empty"),
+    ],
+)
+def test_files_of_other_kinds_are_named_without_an_address(tmp_path, content, message):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        Images([tmp_path / "a.jpg"]).rgb(0)
+    assert " at 0x" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -282,8 +318,8 @@ def test_broken_and_missing_files_name_row_and_file(pixels, tmp_path):
         ("image.jpg", "a single str, put it into a list"),
         (Image.new("L", (2, 2)), "a single Image"),
         (5, "got int"),
-        (["a.jpg", None], "row 1 is of type NoneType"),
-        (pd.Series(["a.jpg", np.nan]), "row 1 is of type float"),
+        (["a.jpg", 3], "row 1 is of type int"),
+        (pd.Series(["a.jpg", 0.5]), "row 1 is of type float"),
         (np.zeros((2, 4, 4, 3)), "array of float64.*0 to 255"),
     ],
 )

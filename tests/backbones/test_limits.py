@@ -76,7 +76,7 @@ def test_panoramas_are_not_too_thin(tmp_path):
 def test_files_of_other_formats_are_refused_by_their_content(tmp_path, kind):
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (32, 32)).save(path, kind)
-    with pytest.raises(ValueError, match=r"photo\.jpg: cannot identify"):
+    with pytest.raises(ValueError, match=r"photo\.jpg: it is (a .* file|damaged, or no)"):
         Images([str(path)]).rgb(0)
 
 

@@ -337,7 +337,7 @@ def test_broken_images_are_left_out(some_broken, prepare, where, tmp_path, monke
         check(store, expected(some_broken, prepare.shape, rows))
         assert store.rows.tolist() == rows
         assert sorted(store.broken) == [2, 9, 10]
-        for row, reason in [(2, "cannot identify"), (9, "there is no image file"), (10, "")]:
+        for row, reason in [(2, "no picture but text"), (9, "there is no image file"), (10, "")]:
             assert store.broken[row].startswith(f"row {row}: ")
             assert str(some_broken[row]) in store.broken[row]
             assert reason in store.broken[row]

@@ -40,6 +40,7 @@ INVALID = {
     "validation_fraction": [0, 1, 1.5, "all"],
     "patience": [0, -1, 2.5],
     "image_root": [3],
+    "value_range": [3, "all"],
     "on_error": ["ignore", None],
     "cache_dir": [3],
     "num_workers": [-1, 1.5, None],

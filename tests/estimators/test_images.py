@@ -19,6 +19,7 @@ from gbmix_sklearn import (
     GBMixClassifier,
     OutOfMemoryError,
     SkippedImagesWarning,
+    SmallCellWarning,
     SubgroupStratifiedKFold,
     TimmEmbedder,
     load_model,
@@ -512,11 +513,71 @@ def test_broken_validation_images_are_skipped_as_well(tmp_path):
     with pytest.warns(SkippedImagesWarning) as warned:
         model.fit(X, y, s, **validation)
     assert len(warned) == 1
+    assert "3 of 48 images of X_val cannot be read" in str(warned[0].message)
+    assert "skipped_" not in str(warned[0].message)
     assert len(model.skipped_) == 0
     left = np.setdiff1d(np.arange(48), [5, 11, 20])
     validation = {"X_val": X[left], "y_val": y[left], "groups_val": s[left]}
     other = small("ERM").fit(X, y, s, **validation)
     assert other.history_["valid_loss"].tolist() == model.history_["valid_loss"].tolist()
+
+
+@pytest.mark.parametrize("parts", [{}, {"trainable": False}])
+def test_a_class_without_readable_images_is_an_error(parts, tmp_path):
+    X, y, s = pictures()
+    names = saved_as_files(X, tmp_path)
+    for row in np.flatnonzero(y == "light"):
+        (tmp_path / names[row]).unlink()
+    model = small("ERM", on_error="skip", image_root=tmp_path, **parts)
+    with (
+        pytest.warns(SkippedImagesWarning),
+        pytest.raises(ValueError, match=r"of 1 of the 2 classes can be read \(light\)"),
+    ):
+        model.fit(names, y, s)
+
+
+@pytest.mark.parametrize("of", ["X", "X_val"])
+def test_cells_without_readable_images_are_named(of, tmp_path):
+    X, y, s = pictures()
+    names = saved_as_files(X, tmp_path)
+    for row in np.flatnonzero((y == "light") & (s == "b")):
+        (tmp_path / names[row]).unlink()
+    model = small("ERM", on_error="skip", image_root=tmp_path, trainable=False, max_epochs=1)
+    given = {"X_val": X, "y_val": y, "groups_val": s} | {of: names}
+    message = f"none of the images of these cells of {of} can be read: light, group=b"
+    with pytest.warns(SkippedImagesWarning), pytest.warns(SmallCellWarning, match=message):
+        model.fit(given.pop("X", X), y, s, **given)
+
+
+def test_rows_without_a_path_are_skipped(tmp_path):
+    X, y, s = pictures()
+    table = pd.DataFrame({"path": saved_as_files(X, tmp_path)})
+    table.loc[[5, 9], "path"] = None
+    model = small("ERM", on_error="skip", image_root=tmp_path, trainable=False)
+    with pytest.warns(SkippedImagesWarning, match="row 5 has no path"):
+        model.fit(table, y, s)
+    assert sorted(model.skipped_) == [5, 9]
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_images_of_12_bits_are_taken_by_their_range(trainable, tmp_path):
+    X, y, s = pictures(size=(32, 32))
+    X = X[..., 1]
+    deep = X.astype(np.uint16) * 16
+    paths = [tmp_path / f"{row}.png" for row in range(len(X))]
+    for path, pixels in zip(paths, deep, strict=True):
+        Image.fromarray(pixels).save(path)
+    options = {"trainable": trainable, "max_epochs": 1}
+    expected = small("ERM", **options).fit(X, y, s)
+    with pytest.warns(UserWarning, match=r"grey levels of 256 are left"):
+        coarse = small("ERM", **options).fit(paths, y, s)
+    model = small("ERM", value_range=(0, 16 * 255), **options).fit(paths, y, s)
+    assert np.array_equal(model.predict_proba(deep), expected.predict_proba(X))
+    assert not np.array_equal(coarse.head_.coef_, expected.head_.coef_)
+    model.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert tuple(loaded.value_range) == (0, 16 * 255)
+    assert np.array_equal(loaded.predict_proba(paths), model.predict_proba(paths))
 
 
 def test_no_image_left_is_an_error():
