@@ -15,7 +15,7 @@ from ._console import tell, tell_warning
 from ._formulas import warn_of_formulas
 from ._images import read_images
 from ._options import CacheDir, Device, ImageColumn, OnError, Quiet, Root
-from ._tables import check_table_name, write_table
+from ._tables import check_table_name, check_writable, write_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,13 @@ def embed(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images embedded at once; else what fits.")
     ] = None,
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Values that become black and white, of images of more than 8 bits.",
+        ),
+    ] = None,
     device: Device = "auto",
     cache_dir: CacheDir = None,
     on_error: OnError = "raise",
@@ -62,8 +69,10 @@ def embed(
 
     gbmix embed faces.csv --images path -o faces.parquet
     """
-    if Path(output.lower()).suffix != ".npz":
+    is_npz = Path(output.lower()).suffix == ".npz"
+    if not is_npz:
         check_table_name(output)
+    check_writable(output)
     frame, paths = read_images(data, images, root, all_there=on_error == "raise")
     tell(f"embedding {len(paths):,} images with {backbone}")
 
@@ -76,24 +85,29 @@ def embed(
         backbone,
         image_size=image_size,
         batch_size=batch_size or "auto",
+        value_range=value_range,
         device=device,
         cache_dir=cache_dir,
         on_error=on_error,
         verbose=0 if quiet else 1,
     )
+    if is_npz:
+        _members(frame)
+    else:
+        _check_free(frame, _names(len(embedder.get_feature_names_out())))
     with warnings.catch_warnings():
         # its advice is about arrays in Python
         warnings.simplefilter("ignore", SkippedImagesWarning)
         embeddings = embedder.transform(paths)
     skipped = np.isnan(embeddings).any(axis=1)
     if skipped.any():
-        names = [paths[row] for row in np.flatnonzero(skipped)]
+        names = [paths[row] or f"row {row}" for row in np.flatnonzero(skipped).tolist()]
         tell_warning(
             f"{len(names)} of {len(paths)} images cannot be read and are left out: "
             + ", ".join(names)
         )
         frame, embeddings = frame[~skipped], embeddings[~skipped]
-    if Path(output.lower()).suffix == ".npz":
+    if is_npz:
         _write_npz(output, frame, embeddings)
     else:
         warn_of_formulas(output, frame)
@@ -102,29 +116,42 @@ def embed(
     tell(f"wrote {n_rows:,} rows of {n_features:,} features to {output}")
 
 
-def _with_embeddings(frame: pd.DataFrame, embeddings: np.ndarray) -> pd.DataFrame:
-    import pandas as pd
+def _names(n_features: int) -> list[str]:
+    return [f"embedding_{number}" for number in range(n_features)]
 
-    names = [f"embedding_{number}" for number in range(embeddings.shape[1])]
+
+def _check_free(frame: pd.DataFrame, names: list[str]) -> None:
     taken = [name for name in names if name in frame.columns]
     if taken:
         raise ValueError(f"the table has a column {taken[0]!r} already; rename it, or write .npz")
-    numbers = pd.DataFrame(embeddings, columns=names, index=frame.index)
+
+
+def _with_embeddings(frame: pd.DataFrame, embeddings: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    numbers = pd.DataFrame(embeddings, columns=_names(embeddings.shape[1]), index=frame.index)
     return pd.concat([frame, numbers], axis=1)
+
+
+def _members(frame: pd.DataFrame) -> dict[str, str]:
+    """Names that the columns have in an archive, which may be unpacked."""
+    members: dict[str, str] = {}
+    for name in frame.columns:
+        member = _PATH.sub("_", str(name))
+        if member == "embeddings":
+            raise ValueError(
+                f"the table has a column {name!r} already; rename it, or write .parquet"
+            )
+        if member in members:
+            raise ValueError(f"the table has two columns {member!r} in an .npz; rename one")
+        members[member] = name
+    return members
 
 
 def _write_npz(output: str, frame: pd.DataFrame, embeddings: np.ndarray) -> None:
     """Write an array for each column; text as text, so that nothing needs pickle to be read."""
-    if "embeddings" in frame.columns:
-        raise ValueError(
-            "the table has a column 'embeddings' already; rename it, or write .parquet"
-        )
     arrays = {"embeddings": embeddings}
-    for name in frame.columns:
-        member = _PATH.sub("_", str(name))  # the archive may be unpacked
-        if member in arrays:
-            raise ValueError(f"the table has two columns {member!r} in an .npz; rename one")
-        arrays[member] = _array(frame[name])
+    arrays |= {member: _array(frame[name]) for member, name in _members(frame).items()}
     replace_file(Path(output), lambda file: _save_arrays(file, arrays))
 
 

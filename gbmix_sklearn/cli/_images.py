@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._visible import visible
 from ._columns import check_columns
 from ._tables import COUNTED, Table, check_complete
 
@@ -19,7 +22,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", 
 
 def read_images(
     data: str, column: str | None, root: str | None, *, all_there: bool
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, Sequence[str | None]]:
     """Rows with images, and the path of each.
 
     Parameters
@@ -46,38 +49,63 @@ def read_images(
 
 
 def list_images(folder: str) -> tuple[pd.DataFrame, list[str]]:
-    """All images in a folder and those in it, in sorted order; hidden files aside."""
+    """All images in a folder and those in it, in sorted order; what is hidden aside.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or a name is no text that a table could have.
+    """
     import pandas as pd
 
-    found = sorted(
-        path.relative_to(folder).as_posix()
-        for path in Path(folder).rglob("*")
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    files = list(_files(folder))
+    found = sorted(name for name in files if name.lower().endswith(_SUFFIXES))
     if not found:
+        others = Counter(os.path.splitext(name)[1].lower() for name in files)
+        there = ", ".join(f"{n} {end or 'without ending'}" for end, n in others.most_common(5))
         raise ValueError(
             f"{folder} has no images in it: no file that ends in {', '.join(_SUFFIXES)}"
+            + (f". It has {there}" if there else "")
         )
+    for name in found:
+        if not name.isascii() and name != name.encode(errors="replace").decode():
+            raise ValueError(
+                f"{folder}: the name of {visible(name)} is not UTF-8, and no table can have it: "
+                "rename the file"
+            )
     return pd.DataFrame({"path": found}), [str(Path(folder, name)) for name in found]
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Names of all files, with forward slashes; neither hidden ones nor those of hidden folders."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        start = Path(place).relative_to(folder)
+        yield from ((start / name).as_posix() for name in files if not name.startswith("."))
 
 
 def image_paths(
     frame: pd.DataFrame, column: str, table: Table, root: str | None, *, all_there: bool = True
-) -> list[str]:
-    """Paths that a column of a table names.
+) -> list[str | None]:
+    """Paths that a column of a table names; None where it is blank and not all need to be there.
 
     Raises
     ------
     FileNotFoundError
         If there is no file with one of them, unless not `all_there` need to be.
     """
-    check_complete(frame, [column], table.where, "Leave such rows out")
+    if all_there or not len(frame):
+        check_complete(frame, [column], table.where, "Leave such rows out")
     start = Path(root) if root is not None else table.folder
     if not start.is_dir():
         raise FileNotFoundError(f"there is no folder {start}")
-    paths = [str(start / str(name)) for name in frame[column]]
-    for row, path in enumerate(paths if all_there else []):
-        if not os.path.exists(path):
+    blank = frame[column].isna()
+    paths = [
+        None if is_blank else str(start / str(name))
+        for name, is_blank in zip(frame[column], blank, strict=True)
+    ]
+    for row, path in enumerate(paths):
+        if path is not None and all_there and not os.path.exists(path):
             raise FileNotFoundError(
                 f"{table.where}: there is no image {path}, of row {row} ({COUNTED}); --root names "
                 "the folder that paths start from"

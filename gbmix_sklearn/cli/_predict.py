@@ -14,7 +14,7 @@ from ._features import encode
 from ._formulas import warn_of_formulas
 from ._images import image_paths, list_images
 from ._options import Device, ImageColumn, Root
-from ._tables import STDIO, Table, check_table_name, write_table
+from ._tables import STDIO, Table, check_table_name, check_writable, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,26 +65,36 @@ def predict(
     from ._models import Model
 
     check_table_name(output)
+    check_writable(output)
     fitted = Model.load(Path(model), device)
-    rows, X, used = _read(fitted, data, images, root)
-    added = {column: fitted.classifier.predict(X)}
+    chances = []
     if proba:
         if not hasattr(fitted.classifier, "predict_proba"):
             raise ValueError("this model has no probabilities; leave --proba out")
-        chances = fitted.classifier.predict_proba(X)
-        added |= {
-            f"proba_{c}": p for c, p in zip(fitted.classifier.classes_, chances.T, strict=True)
-        }
+        chances = [f"proba_{label}" for label in fitted.classifier.classes_]
+    rows, X, used = _read(fitted, data, images, root)
     if drop_features:
         rows = rows.drop(columns=used)
-    taken = [name for name in added if name in rows.columns]
-    if taken:
-        raise ValueError(f"{data} has a column {taken[0]!r} already; --column names another")
-    rows = rows.assign(**added)
+    _check_free(rows, column, chances, data)
+    rows = rows.assign(**{column: fitted.classifier.predict(X)})
+    if proba:
+        values = fitted.classifier.predict_proba(X)
+        rows = rows.assign(**dict(zip(chances, values.T, strict=True)))
     warn_of_formulas(output, rows)
     write_table(output, rows)
     if output != STDIO:
         tell(f"wrote {len(rows):,} rows to {output}")
+
+
+def _check_free(rows: pd.DataFrame, column: str, chances: list[str], data: str) -> None:
+    """Check that new columns have names of their own, before anything is predicted."""
+    if column in rows.columns:
+        raise ValueError(f"{data} has a column {column!r} already; --column names another")
+    for name in chances:
+        if name in rows.columns:
+            raise ValueError(f"{data} has a column {name!r} already, which --proba adds; rename it")
+        if name == column:
+            raise ValueError(f"--proba adds a column {name!r}; --column must name another")
 
 
 def _read(

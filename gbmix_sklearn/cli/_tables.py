@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -26,6 +27,7 @@ __all__ = [
     "Table",
     "check_complete",
     "check_table_name",
+    "check_writable",
     "is_parquet",
     "write_table",
 ]
@@ -274,6 +276,26 @@ def check_table_name(name: str) -> None:
         )
     if is_parquet(name):
         _import_parquet()
+
+
+def check_writable(name: str) -> None:
+    """Check that a file can be written, before the work that it is for.
+
+    Raises
+    ------
+    OSError
+        If it is a folder, or nothing can be written where it is to be.
+    """
+    path = Path(name).absolute()
+    if name == STDIO:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} is a folder; name a file")
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{name} cannot be written: {folder} is a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{name} cannot be written: {folder} takes no new files")
 
 
 def is_parquet(name: str) -> bool:

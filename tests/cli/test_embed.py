@@ -1,12 +1,13 @@
 """gbmix embed: images to arrays and tables."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from gbmix_sklearn import TimmEmbedder
-from gbmix_sklearn.cli import _embed
 
 OPTIONS = ["--backbone", "resnet18", "--image-size", "32"]
 
@@ -114,9 +115,79 @@ def test_what_cannot_be_embedded_is_exit_code_2(gbmix, images, folder, arguments
     assert not list(folder.glob("e.*"))
 
 
-def test_names_that_are_taken_are_errors(images, expected):
-    frame = pd.DataFrame({"embedding_3": range(6), "embeddings": range(6)})
-    with pytest.raises(ValueError, match="'embedding_3' already"):
-        _embed._with_embeddings(frame, expected)
-    with pytest.raises(ValueError, match="'embeddings' already"):
-        _embed._write_npz("e.npz", frame, expected)
+@pytest.mark.parametrize(
+    ("column", "output", "message"),
+    [
+        ("embedding_3", "e.csv", "has a column 'embedding_3' already"),
+        ("embeddings", "e.npz", "has a column 'embeddings' already"),
+        ("a", "folder", "does not say"),
+        ("a", "folder.csv", "is a folder; name a file"),
+        ("a", "images/a.png/e.csv", "images/a.png is a file"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_embedded(
+    gbmix, images, folder, column, output, message
+):
+    (folder / "folder.csv").mkdir()
+    pd.DataFrame({"file": images, column: range(6)}).to_csv("t.csv", index=False)
+    options = ["--images", "file", "--root", "images", "--cache-dir", "cache", *OPTIONS]
+    assert message in gbmix("embed", "t.csv", "-o", output, *options, code=2).err
+    assert not (folder / "cache").exists()
+
+
+def test_hidden_folders_are_passed_over(gbmix, images, folder):
+    for name in (".ipynb_checkpoints", "more/.thumbs"):
+        (folder / "images" / name).mkdir()
+        pixels = (folder / "images" / "a.png").read_bytes()
+        (folder / "images" / name / "a.png").write_bytes(pixels)
+    (folder / "images" / "album.png").mkdir()
+    gbmix("embed", "images", "-o", "e.npz", *OPTIONS)
+    with np.load("e.npz") as saved:
+        assert saved["path"].tolist() == images
+
+
+def test_a_hidden_folder_that_is_named_is_read(gbmix, images, folder):
+    (folder / "images").rename(folder / ".images")
+    assert "wrote 6 rows" in gbmix("embed", ".images", "-o", "e.npz", *OPTIONS).err
+
+
+def test_a_name_that_is_not_utf_8_is_shown_before_anything_is_embedded(gbmix, images, folder):
+    place = os.fsencode(folder / "images")
+    try:
+        os.rename(place + b"/e.png", place + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    options = ["-o", "e.csv", "--cache-dir", "cache", *OPTIONS]
+    error = gbmix("embed", "images", *options, code=2).err
+    assert "the name of caf\\udce9.png is not UTF-8" in error
+    assert not (folder / "cache").exists()
+
+
+def test_a_folder_of_other_files_says_what_is_there(gbmix, folder):
+    (folder / "films").mkdir()
+    for name in ("a.dcm", "b.DCM", "notes"):
+        (folder / "films" / name).touch()
+    assert "It has 2 .dcm, 1 without ending" in gbmix("embed", "films", "-o", "e.npz", code=2).err
+
+
+def test_rows_without_a_path_are_left_out_where_that_is_asked_for(gbmix, images, folder, expected):
+    paths = [None, *images[1:]]
+    pd.DataFrame({"file": paths, "n": range(6)}).to_csv("t.csv", index=False)
+    embed = ["embed", "t.csv", "--images", "file", "--root", "images", "-o", "e.parquet", *OPTIONS]
+    assert "column 'file' has 1 missing value(s), the first in row 0" in gbmix(*embed, code=2).err
+    assert (
+        "1 of 6 images cannot be read and are left out: row 0"
+        in gbmix(*embed, "--on-error", "skip").err
+    )
+    assert pd.read_parquet("e.parquet")["file"].tolist() == images[1:]
+
+
+def test_images_of_12_bits_need_a_range(gbmix, folder):
+    (folder / "films").mkdir()
+    film = np.linspace(0, 4095, 32 * 32).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(film).save(folder / "films" / "a.png")
+    assert "16 grey levels of 256" in gbmix("embed", "films", "-o", "a.npz", *OPTIONS).err
+    options = [*OPTIONS, "--value-range", "0", "4095"]
+    assert "grey levels" not in gbmix("embed", "films", "-o", "b.npz", *options).err
+    with np.load("a.npz") as a, np.load("b.npz") as b:
+        assert not np.allclose(a["embeddings"], b["embeddings"])

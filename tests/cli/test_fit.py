@@ -200,6 +200,12 @@ def test_what_cannot_be_predicted_is_exit_code_2(gbmix, train, folder):
     assert "no column 'age'; did you mean 'Age'?" in gbmix(*predict, code=2).err
     people().assign(prediction=1).to_csv("new.csv", index=False)
     assert "has a column 'prediction' already" in gbmix(*predict, code=2).err
+    people().assign(proba_no=1).to_csv("new.csv", index=False)
+    taken = gbmix(*predict, "--proba", code=2).err
+    assert "has a column 'proba_no' already, which --proba adds" in taken
+    people().to_csv("new.csv", index=False)
+    clash = gbmix(*predict, "--proba", "--column", "proba_yes", code=2).err
+    assert "--column must name another" in clash
     people()[:0].to_csv("new.csv", index=False)
     assert "new.csv has no rows" in gbmix(*predict, code=2).err
     assert "name of p does not say" in gbmix(*predict[:3], "-o", "p", code=2).err
