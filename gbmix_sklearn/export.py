@@ -183,12 +183,23 @@ class _Graph(nn.Module):
 
 
 def _check(content: bytes, graph: _Graph) -> None:
-    session = _import_onnx().InferenceSession(content, providers=["CPUExecutionProvider"])
+    onnxruntime = _import_onnx()
+    run: Any = None
     for n in _N_CHECKED:
         x = graph.example(n, seed=n)
         with torch.inference_mode():
             expected = [output.numpy() for output in graph(x)]
-        found = session.run(graph.output_names, {graph.input_name: x.numpy()})
+        try:
+            run = (
+                run or onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run
+            )
+            found = run(graph.output_names, {graph.input_name: x.numpy()})
+        except Exception as error:  # its exceptions have no base of their own
+            raise GBMixError(
+                f"the graph was not written: onnxruntime cannot run it for {n} samples. A network "
+                "that does other things for other numbers of samples cannot be one graph. "
+                f"({type(error).__name__}: {error})"
+            ) from error
         for name, ours, theirs in zip(graph.output_names, expected, found, strict=True):
             tolerance = 1e-3 * max(1.0, float(np.abs(ours).max()))
             if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=tolerance):

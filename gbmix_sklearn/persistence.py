@@ -118,18 +118,34 @@ def write_classifier(
             f"only heads from sklearn.linear_model can be saved, got {type(head).__name__}; "
             "pickle the classifier instead"
         )
-    tensors = {f"net.{n}": v for n, v in estimator.net_.raw_module.state_dict().items()}
+    tensors = _state_of(estimator.net_.raw_module, "net")
     if estimator.backbone_ is not None:
-        tensors |= {f"backbone.{n}": v for n, v in estimator.backbone_.state_dict().items()}
+        tensors |= _state_of(estimator.backbone_, "backbone")
     tensors |= {f"head.{n}": torch.from_numpy(getattr(head, n)) for n in _HEAD_ATTRIBUTES}
     if estimator._seen is not None:  # reinterpreted: hashes are unsigned
         tensors["seen"] = torch.from_numpy(estimator._seen.keys.view(np.int64))
-    tensors = {n: v.detach().cpu().contiguous() for n, v in tensors.items()}
     content = _content(estimator)
     if data is not None:
         content["data"] = data
     _check_savable(estimator, content, tensors)
     write_model(folder, content, save_tensors(tensors))
+
+
+def _state_of(module: torch.nn.Module, part: str) -> dict[str, torch.Tensor]:
+    """Weights on the CPU, each with memory of its own: tied ones are saved twice."""
+    state: dict[str, torch.Tensor] = {}
+    memory: set[int] = set()
+    for name, value in module.state_dict().items():
+        if not isinstance(value, torch.Tensor) or value.is_quantized or value.is_sparse:
+            raise TypeError(
+                f"the state of the backbone has {name!r}, which is no plain tensor and cannot be "
+                "saved (quantised and sparse modules have such): pickle the classifier instead"
+            )
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        state[f"{part}.{name}"] = tensor.clone() if place in memory else tensor
+        memory.add(place)
+    return state
 
 
 def _content(estimator: Any) -> dict[str, Any]:

@@ -135,6 +135,21 @@ def test_a_graph_that_computes_something_else_replaces_nothing(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == [path]
 
 
+class Branch(torch.nn.Linear):
+    """Does something else for one sample, which a graph cannot."""
+
+    def forward(self, x):
+        return super().forward(x.reshape(len(x), -1) if x.shape[0] > 1 else x.reshape(1, -1))
+
+
+def test_a_graph_that_takes_one_number_of_samples_is_refused(tmp_path):
+    X, y, s = problem()
+    model = method("ERM", backbone=Branch(X.shape[1], 4)).fit(X, y, s)
+    with pytest.raises(GBMixError, match=r"cannot be (one graph|written)"):
+        model.export_onnx(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     X, y, s = problem()
     with pytest.raises(NotFittedError):

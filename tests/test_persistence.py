@@ -202,6 +202,48 @@ def test_a_backbone_is_given_its_weights(trainable, tmp_path):
         load_model(tmp_path, backbone=nn.Sequential(nn.Flatten(), nn.Linear(192, 4)))
 
 
+class Tied(nn.Module):
+    """Two layers that share their weights, and a buffer that is a part of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 5), nn.Linear(5, 5)
+        self.b.weight = self.a.weight
+        self.register_buffer("scales", torch.linspace(0.5, 1.5, 10))
+        self.register_buffer("upper", self.scales[5:])
+
+    def forward(self, x):
+        return self.b(torch.relu(self.a(x * self.upper)))
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_tied_weights_are_saved(trainable, tmp_path):
+    X, y, s = problem()
+    model = method("ERM", backbone=Tied(), trainable=trainable).fit(X, y, s)
+    model.save(tmp_path)
+    loaded = load_model(tmp_path, backbone=Tied())
+    assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    loaded.save(tmp_path)
+
+
+class Packed(nn.Linear):
+    """Has a state that is no tensor, as quantised layers have."""
+
+    def get_extra_state(self):
+        return torch.qint8
+
+    def set_extra_state(self, state):
+        pass
+
+
+def test_states_that_are_no_tensors_are_named(tmp_path):
+    X, y, s = problem()
+    model = method("ERM", backbone=Packed(X.shape[1], 4), trainable=False).fit(X, y, s)
+    with pytest.raises(TypeError, match=r"state of the backbone has '_extra_state'.*pickle"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_backbone_that_was_not_there_is_refused(fitted, tmp_path):
     fitted[0].save(tmp_path)
     with pytest.raises(ValueError, match="the backbone does not fit"):
