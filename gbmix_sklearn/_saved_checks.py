@@ -15,7 +15,7 @@ import torch
 
 from .backbones import create_embedding
 
-__all__ = ["check_backbone", "check_content", "check_finite", "check_layers"]
+__all__ = ["check_backbone", "check_content", "check_finite", "check_layers", "check_table"]
 
 _PREPROCESS = {"input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode"}
 _NAMED = {
@@ -46,10 +46,10 @@ def check_content(content: Mapping[str, Any], own_results: tuple[str, ...]) -> N
     if names is not None:
         _check(len(names) == content["n_features_in"], "feature_names_in")
     _check(isinstance(content["group_columns"], list), "group_columns")
-    _check_table(content["groups"], count=_is_count, share=_is_number)
+    check_table(content["groups"])
     if "cell_table" in content:  # later than the format
         counts = dict.fromkeys(("train", "validation", "refit"), _is_count)
-        _check_table(content["cell_table"], **counts, note=lambda note: isinstance(note, str))
+        check_table(content["cell_table"], **counts, note=lambda note: isinstance(note, str))
     epochs = content["epochs"]
     _check(_is_list(epochs, lambda epoch: isinstance(epoch, dict)), "epochs")
     _check(_is_count(content["best_epoch"]) and content["best_epoch"] <= len(epochs), "best_epoch")
@@ -62,8 +62,15 @@ def check_content(content: Mapping[str, Any], own_results: tuple[str, ...]) -> N
         _check(type(content["own_results"][name]) in (int, float, type(None)), name)
 
 
-def _check_table(saved: Mapping[str, Any], **columns: Callable[[Any], bool]) -> None:
-    """Check a table of cells that has these columns, and what is in them."""
+def check_table(saved: Mapping[str, Any], **columns: Callable[[Any], bool]) -> None:
+    """Check a table of cells that has these columns, by default counts and shares.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If it is none.
+    """
+    columns = columns or {"count": _is_count, "share": _is_number}
     names, cells = saved["names"], saved["cells"]
     _check(_is_list(names, lambda name: isinstance(name, str)) and len(names) > 1, "cells")
     is_cell = _is_list(cells, lambda cell: isinstance(cell, list) and len(cell) == len(names))

@@ -23,6 +23,7 @@ from skorch.history import History
 
 from . import __version__
 from ._device import resolve_device
+from ._plain import PlainClassifier
 from ._random_state import borrowed_random_state
 from ._saved_checks import check_backbone, check_content, check_finite, check_layers
 from ._saved_files import (
@@ -104,6 +105,9 @@ def write_classifier(
     """
     from .estimators import METHODS
 
+    if isinstance(estimator, PlainClassifier):
+        _write_plain(estimator, Path(path), data, beside)
+        return
     if type(estimator) not in METHODS.values():
         raise TypeError(
             f"only classifiers of this package can be saved, since code is not; got a "
@@ -265,6 +269,8 @@ def read_classifier(
     """Do what :func:`load_model` does; also give the description of the data, None without one."""
     folder = Path(path)
     content, weights = read_current(folder, lambda c: (c, read_weights(folder, c)))
+    if content.get("class") == PlainClassifier.__name__:
+        return _read_plain(folder, content, weights), content.get("data")
     if content.get("backbone") == "module" and backbone is None:
         raise ValueError(
             f"the model in {folder} was trained with a module as backbone, and code is not stored: "
@@ -300,6 +306,25 @@ def read_classifier(
             raise
         raise _unusable(folder, error) from error
     return estimator, content.get("data")
+
+
+def _write_plain(
+    plain: PlainClassifier, folder: Path, data: dict[str, Any] | None, beside: tuple[str, ...]
+) -> None:
+    check_folder(folder, beside)
+    content = plain.to_json() | {"versions": _versions()}
+    if data is not None:
+        content["data"] = data
+    tensors = {n: torch.from_numpy(np.ascontiguousarray(v)) for n, v in plain.to_arrays().items()}
+    write_model(folder, content, save_tensors(tensors))
+
+
+def _read_plain(folder: Path, content: dict[str, Any], weights: bytes) -> PlainClassifier:
+    try:
+        tensors = {name: tensor.numpy() for name, tensor in load_tensors(weights).items()}
+        return PlainClassifier.from_saved(content, tensors)
+    except (*_WRONG, safetensors.SafetensorError) as error:
+        raise _unusable(folder, error) from error
 
 
 def _unusable(folder: Path, error: Exception) -> GBMixError:
