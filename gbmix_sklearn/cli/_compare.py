@@ -73,7 +73,10 @@ def compare(
     save: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Fit the best method on all rows and save it in this folder."
+            "--fit-best",
+            "--save",
+            metavar="FOLDER",
+            help="Fit the best method on all rows and save it in this folder, for gbmix predict.",
         ),
     ] = None,
     overwrite: Annotated[
@@ -187,30 +190,35 @@ def _save(
     folder: Path,
     seed: int,
 ) -> None:
-    """Save the best method: one of this package as gbmix fit does, another one as a Pipeline."""
+    """Save the best method: of a table as gbmix fit does, of images as a Pipeline."""
     from ..estimators import METHODS
     from ._features import encode
     from ._models import PIPELINE, Model, write_pipeline
+    from ._plain_fits import PlainFit
 
     best = found.best_
     tell(f"fitting {best} on all {len(samples):,} rows")
-    if best in METHODS and schema is not None:
-        classifier = METHODS[best](random_state=seed)
-        classifier.fit(
-            encode(schema, samples.X, samples.where),
-            samples.y,
-            samples.groups,
-            keep_together=samples.units,
-        )
+    if schema is not None:
+        classifier: Any
+        if best in METHODS:
+            classifier = METHODS[best](random_state=seed)
+            classifier.fit(
+                encode(schema, samples.X, samples.where),
+                samples.y,
+                samples.groups,
+                keep_together=samples.units,
+            )
+        else:
+            classifier = PlainFit(best, seed=seed)(schema, samples)
         Model(classifier, columns.target, columns.groups, schema).save(folder)
         tell(f"saved {best} in {folder}, for gbmix predict")
         return
     import joblib
 
-    X = samples.X if schema is None else schema.typed(samples.X)
-    fitted = found.fit_best(X, samples.y, samples.groups, keep_together=samples.units)
+    fitted = found.fit_best(samples.X, samples.y, samples.groups, keep_together=samples.units)
     write_pipeline(folder, lambda file: joblib.dump(fitted, file))
     tell(
         f"saved {best} as {folder / PIPELINE}: joblib.load reads it in Python, as code that is "
-        "run, so load no such file of others. gbmix predict is for methods of this package alone"
+        "run, so load no such file of others. gbmix predict reads none; gbmix embed and then gbmix "
+        "compare --fit-best make a model of images that it reads"
     )

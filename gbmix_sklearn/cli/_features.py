@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..tables import Schema
+    from ..tables._columns import Seen
 
-__all__ = ["encode", "learn"]
+__all__ = ["encode", "learn", "numbers_for"]
 
 
 def learn(frame: pd.DataFrame, where: str, named: Mapping[str, Sequence[str]]) -> Schema:
@@ -34,6 +35,16 @@ def learn(frame: pd.DataFrame, where: str, named: Mapping[str, Sequence[str]]) -
     return schema
 
 
+def numbers_for(schema: Schema, frame: pd.DataFrame, where: str, *, codes: bool) -> Any:
+    """Encode rows for trees, which take categories as codes, or for all others."""
+    if not codes:
+        return encode(schema, frame, where)
+    with _naming(where):
+        coded, new = schema.coded(frame)
+    _warn_of(new, where)
+    return coded
+
+
 def encode(schema: Schema, frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Encode rows as float32, and warn of values that the training rows did not have.
 
@@ -46,14 +57,18 @@ def encode(schema: Schema, frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
     with _naming(where):
         encoded, new = schema.encode(frame)
+    _warn_of(new, where)
+    return pd.DataFrame(encoded, columns=schema.encoded_names(), copy=False)
+
+
+def _warn_of(new: Mapping[str, Seen], where: str) -> None:
     for name, seen in new.items():
         warnings.warn(
             f"{where}: column {name!r} has {seen.n_rows:,} value(s) that the training data did "
             f"not have, such as {seen.example}; they count as {seen.counts_as}",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return pd.DataFrame(encoded, columns=schema.encoded_names(), copy=False)
 
 
 @contextmanager

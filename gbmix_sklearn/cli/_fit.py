@@ -30,14 +30,16 @@ from ._options import (
     Text,
     complete_method,
 )
+from ._plain_fits import PlainFit
 from ._samples import Samples, find_columns, find_named, read_samples
-from ._settings import find_method, parse_settings
+from ._settings import find_method, find_plain_method, parse_settings
 from ._show import show_audit
 from ._tables import Table
 
 if TYPE_CHECKING:
     from ..report import GroupAudit
     from ..tables import Schema
+    from ._models import Model
 
 __all__ = ["fit"]
 
@@ -56,7 +58,8 @@ def fit(
             "--method",
             "-m",
             metavar="NAME",
-            help="ERM, GroupDRO, JTT and so on; a name that is none lists all.",
+            help="ERM, GroupDRO, JTT and so on, for tables also logistic, boosting-learned and so "
+            "on; a name that is none lists all.",
             autocompletion=complete_method,
         ),
     ] = "GBMix",
@@ -88,7 +91,8 @@ def fit(
     valid: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="A table of rows that choose the epoch; else a fifth of DATA."
+            metavar="FILE",
+            help="A table of rows that choose the epoch and judge the model; else a fifth of DATA.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
@@ -110,9 +114,14 @@ def fit(
     from ._features import learn
     from ._models import Model, check_model_folder
 
-    class_name = find_method(method)
+    plain = find_plain_method(method)
+    class_name = find_method(method) if plain is None else plain
     check_model_folder(Path(output), overwrite)
     image_options = {"backbone": backbone, "image_size": image_size, "cache_dir": cache_dir}
+    if images and plain is not None:
+        raise ValueError(
+            f"--method {method} is for tables: gbmix embed makes one of images, with their groups"
+        )
     if images:
         image_options["backbone"] = backbone or "tf_efficientnet_lite0"
     elif given := [n for n, v in {**image_options, "root": root}.items() if v is not None]:
@@ -126,6 +135,25 @@ def fit(
     chosen_by = None
     if valid is not None:  # all on one side, whatever they belong to
         chosen_by = read_samples(Table(valid), replace(columns, unit=None), root)
+
+    if plain is not None:
+        fit_plain = PlainFit(plain, settings or [], seed)
+        if chosen_by is None:
+            samples, chosen_by = _divide(samples, fit_plain.validation_fraction, seed)
+        known = learn(samples.X, samples.where, named)
+        if not quiet:
+            tell(_plan(plain, samples, chosen_by, known, "judge it", "none judge it"))
+        model = Model(fit_plain(known, samples), target, columns.groups, known)
+        model.save(Path(output))
+        tell(f"saved {plain} in {output}")
+        validation = {}
+        if chosen_by is not None:
+            X_val = model.numbers(chosen_by.X, chosen_by.where)
+            validation = {"X_val": X_val, "y_val": chosen_by.y, "groups_val": chosen_by.groups}
+        _report(
+            plain, model, output, validation, len(samples), as_json, "They were not trained on."
+        )
+        return
 
     import gbmix_sklearn
 
@@ -142,7 +170,9 @@ def fit(
         samples, chosen_by = _divide(samples, classifier.validation_fraction, seed)
     schema = None if images else learn(samples.X, samples.where, named)
     if not quiet:
-        tell(_plan(class_name, samples, chosen_by, schema))
+        tell(
+            _plan(class_name, samples, chosen_by, schema, "choose the epoch", "all epochs are run")
+        )
     validation = {}
     if chosen_by is not None:
         X_val = _encoded(chosen_by, schema)
@@ -155,17 +185,14 @@ def fit(
             keep_together=samples.units,
             **validation,
         )
-    Model(classifier, target, columns.groups, schema, images).save(Path(output))
+    model = Model(classifier, target, columns.groups, schema, images)
+    model.save(Path(output))
     kept = (
         f"epoch {classifier.best_epoch_}" if classifier.best_epoch_ else "the pretrained backbone"
     )
     tell(f"saved the model of {kept} in {output}")
-    audit = _audit(classifier, validation) if validation else None
-    if as_json:
-        typer.echo(_as_json(class_name, output, classifier, len(samples), audit))
-    elif audit is not None:
-        show_audit(audit, target)
-        tell("These rows also chose the epoch: audit others as well.")
+    note = "These rows also chose the epoch: audit others as well."
+    _report(class_name, model, output, validation, len(samples), as_json, note)
 
 
 def _divide(samples: Samples, fraction: float | None, seed: int) -> tuple[Samples, Samples | None]:
@@ -193,10 +220,35 @@ def _encoded(samples: Samples, schema: Schema | None) -> Any:
     return samples.X if schema is None else encode(schema, samples.X, samples.where)
 
 
-def _plan(class_name: str, samples: Samples, valid: Samples | None, schema: Schema | None) -> str:
+def _plan(
+    method: str,
+    samples: Samples,
+    valid: Samples | None,
+    schema: Schema | None,
+    purpose: str,
+    without: str,
+) -> str:
     of = "images" if schema is None else f"rows of {len(schema.names)} columns"
-    by = "all epochs are run" if valid is None else f"{len(valid):,} others choose the epoch"
-    return f"{class_name} on {len(samples):,} {of}; {by}"
+    by = without if valid is None else f"{len(valid):,} others {purpose}"
+    return f"{method} on {len(samples):,} {of}; {by}"
+
+
+def _report(
+    method: str,
+    model: Model,
+    output: str,
+    validation: dict[str, Any],
+    n_rows: int,
+    as_json: bool,
+    note: str,
+) -> None:
+    """Print what rows say that the model was not trained on."""
+    audit = _audit(model.classifier, validation) if validation else None
+    if as_json:
+        typer.echo(_as_json(method, output, model.classifier, n_rows, audit))
+    elif audit is not None:
+        show_audit(audit, model.target)
+        tell(note)
 
 
 def _audit(classifier: Any, validation: dict[str, Any]) -> GroupAudit:
@@ -217,7 +269,7 @@ def _as_json(
         "model": output,
         "method": class_name,
         "n_rows": n_rows,
-        "best_epoch": int(classifier.best_epoch_),
+        "best_epoch": getattr(classifier, "best_epoch_", None),
         "validation": None if audit is None else json.loads(audit.to_json()),
     }
     return visible_json(json.dumps(content, indent=2, ensure_ascii=False))

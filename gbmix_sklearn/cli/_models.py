@@ -12,11 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .._files import read_plain, replace_file
 from ..exceptions import GBMixError
 from ..tables import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["PIPELINE", "Model", "check_model_folder", "write_pipeline"]
 
@@ -46,7 +49,7 @@ class Model:
     Attributes
     ----------
     classifier : classifier
-        One of this package.
+        One of this package, or a PlainClassifier.
     target : str
         Column of the class.
     groups : list of str
@@ -62,6 +65,14 @@ class Model:
     groups: list[str]
     features: Schema | None = None
     images: str | None = None
+
+    def numbers(self, frame: pd.DataFrame, where: str) -> Any:
+        """Read rows of a table as the classifier takes them."""
+        from ._features import numbers_for
+
+        assert self.features is not None
+        codes = getattr(self.classifier, "takes_codes", False)
+        return numbers_for(self.features, frame, where, codes=codes)
 
     def save(self, folder: Path) -> None:
         """Save to a folder: all of it or nothing; an older model there is replaced."""

@@ -18,6 +18,7 @@ __all__ = [
     "KeepTogether",
     "Number",
     "OnError",
+    "PLAIN_METHODS",
     "Quiet",
     "Root",
     "Target",
@@ -25,6 +26,15 @@ __all__ = [
     "complete_method",
     "method_names",
 ]
+
+#: methods of scikit-learn for tables, as they are typed
+PLAIN_METHODS = (
+    "logistic",
+    "boosting",
+    "logistic-learned",
+    "boosting-learned",
+    "class-scaled-ERM",
+)
 
 Target = Annotated[str, typer.Option("--target", "-t", help="Column of the true class.")]
 Groups = Annotated[
@@ -104,4 +114,5 @@ def method_names() -> list[str]:
 
 def complete_method(incomplete: str) -> list[str]:
     """Names of methods that begin so, for the shell."""
-    return [name for name in method_names() if name.lower().startswith(incomplete.lower())]
+    names = [*method_names(), *PLAIN_METHODS]
+    return [name for name in names if name.lower().startswith(incomplete.lower())]

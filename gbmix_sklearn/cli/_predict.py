@@ -10,7 +10,6 @@ import typer
 
 from ._columns import check_columns
 from ._console import tell
-from ._features import encode
 from ._formulas import warn_of_formulas
 from ._images import image_paths, list_images
 from ._options import Device, ImageColumn, Root
@@ -120,4 +119,4 @@ def _read(
     rows = table.read() if table.is_parquet else table.read_text()
     if model.features is None:
         return rows, image_paths(frame, used[0], table, root), used
-    return rows, encode(model.features, frame, table.where), used
+    return rows, model.numbers(frame, table.where), used

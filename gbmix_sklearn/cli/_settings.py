@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._columns import nearest
-from ._options import method_names
+from ._options import PLAIN_METHODS, method_names
 
-__all__ = ["find_method", "parse_settings"]
+__all__ = ["find_method", "find_plain_method", "parse_settings"]
 
 _NAMED = {"none": None, "null": None, "true": True, "false": False}
 #: parameters that the command sets itself, and the option that is meant for them
@@ -45,11 +45,31 @@ def find_method(name: str) -> str:
     known = {_folded(method): method for method in method_names()}
     method = known.get(_folded(name.removesuffix("Classifier")))
     if method is None:
+        names = [*method_names(), *PLAIN_METHODS]
         raise ValueError(
-            f"there is no method {name!r}{nearest(name, method_names()) or '.'} Methods are "
-            f"{', '.join(method_names())}"
+            f"there is no method {name!r}{nearest(name, names) or '.'} Methods are "
+            f"{', '.join(names)}"
         )
     return f"{method}Classifier"
+
+
+def find_plain_method(name: str) -> str | None:
+    """Name of a method of scikit-learn's, as :func:`gbmix_sklearn.compare` has it; None of others.
+
+    Examples
+    --------
+    >>> find_plain_method("Boosting-learned"), find_plain_method("minimax-boosting")
+    ('boosting, learned', 'boosting, learned')
+    >>> find_plain_method("GBMix")
+    """
+    known = {_folded(method): method for method in PLAIN_METHODS}
+    folded = _folded(name)
+    if folded.startswith("minimax"):  # what learns the weights is MinimaxClassifier
+        folded = folded.removeprefix("minimax") + "learned"
+    method = known.get(folded)
+    if method is None:
+        return None
+    return method.replace("-learned", ", learned").replace("-ERM", " ERM")
 
 
 def parse_settings(given: Sequence[str], known: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,8 @@ class NumberColumn:
     has_missing: bool
     format: NumberFormat = PLAIN
 
+    coded_width: ClassVar[int] = 1
+
     @classmethod
     def learn(cls, name: str, column: pd.Series, format: NumberFormat) -> NumberColumn:
         """Learn from training rows, of which one or more have a value."""
@@ -106,6 +108,9 @@ class NumberColumn:
     def typed(self, values: np.ndarray) -> Any:
         return values
 
+    def coded(self, values: np.ndarray) -> np.ndarray:
+        return values[:, None].astype(np.float64)
+
     def encoded_names(self, name: str) -> list[str]:
         ends = [knot * self.scale + self.center for knot in self.knots[1:]]
         names = [f"{name} ({end:g})" for end in ends] if len(ends) > 1 else [name]
@@ -139,6 +144,8 @@ class CategoryColumn:
     has_rare: bool
     has_missing: bool
     is_flag: bool = False
+
+    coded_width: ClassVar[int] = 1
 
     @classmethod
     def learn(cls, name: str, column: pd.Series) -> CategoryColumn | None:
@@ -192,6 +199,10 @@ class CategoryColumn:
         labels = unique_names(self._labels[:n_known])
         return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(labels))
 
+    def coded(self, values: np.ndarray) -> np.ndarray:
+        n_known = len(self.values) + self.has_rare
+        return np.where((values < 0) | (values >= n_known), np.nan, values)[:, None]
+
     def encoded_names(self, name: str) -> list[str]:
         return [f"{name}={label}" for label in self._labels]
 
@@ -211,6 +222,8 @@ class TextColumn:
 
     name: str
 
+    coded_width: ClassVar[int] = _HASHED
+
     def read(self, column: pd.Series) -> np.ndarray:
         codes, texts = as_texts(column)
         return np.append(texts, "")[codes]
@@ -226,6 +239,11 @@ class TextColumn:
     def typed(self, values: np.ndarray) -> Any:
         return values
 
+    def coded(self, values: np.ndarray) -> np.ndarray:
+        words = np.zeros((len(values), _HASHED))
+        self.encode(values, words)
+        return words
+
     def encoded_names(self, name: str) -> list[str]:
         return [f"{name} words {number}" for number in range(_HASHED)]
 
@@ -235,7 +253,8 @@ class TextColumn:
 
 #: all of them have a name and a way from values to numbers: `read` gives floats, codes or texts,
 #: `new` finds those among them that training rows did not have, `encode` writes them into zeros
-#: of shape (n_rows, n_encoded), `typed` makes a column of pandas of them
+#: of shape (n_rows, n_encoded), `typed` makes a column of pandas of them, `coded` `coded_width`
+#: columns of numbers for trees
 Column = NumberColumn | CategoryColumn | TextColumn
 
 

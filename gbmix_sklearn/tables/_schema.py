@@ -147,6 +147,35 @@ class Schema:
                     new[column.name] = before._replace(n_rows=before.n_rows + seen.n_rows)
         return out, new
 
+    def coded(self, frame: pd.DataFrame) -> tuple[np.ndarray, dict[str, Seen]]:
+        """Read rows as trees take them, float64: numbers as they are, categories as codes.
+
+        What is missing, or a category that training rows did not have, is NaN.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`encode`.
+        """
+        parts, new = [], {}
+        for column in self.columns:
+            values = _read(column, frame)
+            parts.append(column.coded(values))
+            seen = column.new(values, frame[column.name])
+            if seen is not None:
+                new[column.name] = seen._replace(counts_as="missing")
+        return np.hstack(parts), new
+
+    @property
+    def codes_categories(self) -> np.ndarray:
+        """Which columns of :meth:`coded` are codes of categories."""
+        return np.concatenate(
+            [
+                np.full(column.coded_width, isinstance(column, CategoryColumn))
+                for column in self.columns
+            ]
+        )
+
     def typed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Read rows as pandas has them: numbers as floats, categories as such, the rare as one.
 

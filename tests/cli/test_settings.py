@@ -2,7 +2,7 @@
 
 import pytest
 
-from gbmix_sklearn.cli._options import complete_method, method_names
+from gbmix_sklearn.cli._options import PLAIN_METHODS, complete_method, method_names
 from gbmix_sklearn.cli._settings import find_method, parse_settings
 from gbmix_sklearn.estimators import METHODS
 
@@ -29,7 +29,8 @@ def test_an_unknown_method_names_the_choices():
 
 def test_the_shell_completes_methods():
     assert complete_method("gb") == ["GBMix"]
-    assert complete_method("") == method_names()
+    assert complete_method("") == [*method_names(), *PLAIN_METHODS]
+    assert complete_method("boost") == ["boosting", "boosting-learned"]
 
 
 def test_values_are_numbers_names_or_text():
