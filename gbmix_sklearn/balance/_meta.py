@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .._frames import as_pandas
 from .._sparse import check_indices
+from .._state import PlainState
 from ..groups import (
     Cells,
     check_same_order,
@@ -35,7 +36,7 @@ def _inner_has(method: str) -> Any:
     return check
 
 
-class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class GroupMetaClassifier(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base of the meta-estimators: checks, predictions of the fitted classifier, a report."""
 
     estimator: Any
@@ -92,7 +93,9 @@ class GroupMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Labels from `classes_`.
         """
         check_is_fitted(self)
-        return self.estimator_.predict(self._without_group_columns(X))
+        predicted = self.estimator_.predict(self._without_group_columns(X))
+        # CatBoost's are a column where there are more than two classes
+        return np.asarray(predicted).ravel() if np.ndim(predicted) == 2 else predicted
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:

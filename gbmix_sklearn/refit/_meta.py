@@ -25,6 +25,7 @@ from sklearn.utils.validation import _num_samples, check_array, check_is_fitted
 
 from .._copies import noting_copies
 from .._sparse import canonical, check_indices, is_csr, stack_rows
+from .._state import PlainState
 from ..exceptions import DuplicateSamplesWarning, MissingGroupsWarning
 from ..groups import (
     Cells,
@@ -57,7 +58,7 @@ def _knows_probabilities(estimator: LastLayerRefit) -> bool:
 
 
 class LastLayerRefit(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    PlainState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
 ):
     """Replace the last layer of a fitted classifier by one fitted on group-balanced data.
 
