@@ -213,11 +213,13 @@ class TrainingDisplay:
         cells = self._of_cells("accuracy")
         bands, lines = [], {}
         if len(cells) > max_labels:
-            low, q1, q3, high = np.quantile(
-                self.history[list(cells.values())].to_numpy(float), [0, 0.25, 0.75, 1], axis=1
-            )
+            values = self.history[list(cells.values())].to_numpy(float)
+            values = values[:, ~np.isnan(values).all(axis=0)]  # of cells that are judged
+            n = values.shape[1]
+            low, q1, q3, high = np.nanquantile(values, [0, 0.25, 0.75, 1], axis=1)
+            name = f"all {n} cells" if n == len(cells) else f"{n} of {len(cells)} cells"
             bands = [
-                panel.fill_between(epochs, low, high, color=LIGHT, label=f"all {len(cells)} cells"),
+                panel.fill_between(epochs, low, high, color=LIGHT, label=name),
                 panel.fill_between(epochs, q1, q3, color=MIDDLE, label="middle half of the cells"),
             ]
         else:

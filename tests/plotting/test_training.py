@@ -81,6 +81,18 @@ def test_of_many_cells_the_range_is_drawn():
     assert len(legend(named)) == 52
 
 
+def test_cells_that_nothing_judges_leave_the_range_of_the_others():
+    cells = [f"cell {i}" for i in range(50)]
+    table = history(10, cells)
+    expected = TrainingDisplay(table.drop(columns="accuracy[cell 7]")).plot(panels="accuracy")
+    table["accuracy[cell 7]"] = np.nan
+    (panel,) = TrainingDisplay(table).plot(panels="accuracy").ax_
+    assert "49 of 50 cells" in legend(panel)
+    for ours, theirs in zip(panel.collections, expected.ax_[0].collections, strict=True):
+        assert np.isfinite(ours.get_paths()[0].vertices).all()
+        np.testing.assert_array_equal(ours.get_paths()[0].vertices, theirs.get_paths()[0].vertices)
+
+
 @pytest.mark.parametrize(
     ("n_epochs", "cells"),
     [
