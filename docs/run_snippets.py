@@ -4,7 +4,8 @@
 
 A block that starts with three backticks and ``python no-run`` is left out, and one that starts with
 ``python needs wandb rich`` where a module of these is missing. Files that the blocks write go to a
-temporary folder. Metadata routing is off at the start of every block.
+temporary folder. Metadata routing is off at the start of every block of a page; the README is read
+from top to bottom, and runs as it is.
 """
 
 import os
@@ -26,7 +27,8 @@ def run(path: Path) -> None:
     for block in BLOCK.finditer(text):
         if not all(map(is_installed, (block[1] or "").split())):
             continue
-        sklearn.set_config(enable_metadata_routing=False)
+        if path.name != "README.md":
+            sklearn.set_config(enable_metadata_routing=False)
         # empty lines in front, so that errors have the line numbers of the file
         above = "\n" * (text[: block.start()].count("\n") + 1)
         exec(compile(above + block[2], str(path), "exec"), namespace)
