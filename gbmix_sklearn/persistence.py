@@ -445,4 +445,6 @@ def _parameter(name: str, value: Any) -> Any:
         return None
     if name == "pretrained" and isinstance(value, str | os.PathLike):
         return True  # a path, which is nothing to those who load the model
+    if name == "value_range" and value is not None:
+        return parameter_to_json(name, tuple(float(end) for end in value))
     return parameter_to_json(name, value)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbmix_sklearn import GBMixError, GroupsError
+from gbmix_sklearn import ERMClassifier, GBMixError, GroupsError, group_report
 from gbmix_sklearn._saved_values import table_from_json, table_to_json
 from gbmix_sklearn.groups import (
     check_group_columns,
@@ -395,3 +395,22 @@ def test_tables_of_other_libraries_keep_their_names(library):
     pd.testing.assert_frame_equal(taken, frame[["race"]], check_dtype=False)
     if library == "polars":
         assert encode_attribute(module.Series("sex", ["f", "m"])).names == ["sex"]
+
+
+def _takes_half_characters():
+    try:
+        pd.Series(np.array(["\udce9"], dtype=object))
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(_takes_half_characters(), reason="this pandas takes them")
+def test_values_with_half_a_character_are_named():
+    broken, y = np.array(["caf\udce9", "b"] * 4, dtype=object), [0, 0, 1, 1] * 2
+    with pytest.raises(ValueError, match=r"groups has a value 'caf\\\\udce9' with half a char"):
+        make_cells(y, broken)
+    with pytest.raises(ValueError, match=r"y_true has a value .* with half a character"):
+        group_report(broken, y, groups=y)
+    with pytest.raises(ValueError, match=r"y has a value .* with half a character"):
+        ERMClassifier().fit(np.zeros((8, 2)), broken, y)

@@ -189,9 +189,9 @@ class Parameters:
                 "embeddings only: train the backbone, or its last stages with trainable=1"
             )
         if not isinstance(self.backbone, str):
-            default = {field.name: field.default for field in fields(Parameters)}
+            default: dict[str, Any] = {field.name: field.default for field in fields(Parameters)}
             for name in _IMAGE_PARAMETERS:
-                if getattr(self, name) != default[name]:
+                if not np.array_equal(getattr(self, name), default[name]):
                     raise ValueError(
                         f"{name}={getattr(self, name)!r} is about images, and with "
                         f"backbone={self._backbone_text} X is an array of numbers: leave it out, "

@@ -32,7 +32,7 @@ from ._cells import (
     too_small,
     warn_of_cells_without_judge,
 )
-from ._missing import check_no_missing_labels, missing_rows
+from ._missing import check_no_missing_labels, missing_rows, text_is_whole
 from ._names import order_of_attributes
 from ._plan import plan_cells
 from ._rows import check_same_order
@@ -59,6 +59,7 @@ __all__ = [
     "plan_cells",
     "require_groups",
     "take_groups",
+    "text_is_whole",
     "too_small",
     "training_cells",
     "validation_codes",

@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 
 from .._frames import as_pandas
 from ..exceptions import GroupsError
-from ._missing import check_no_missing_labels, missing_rows
+from ._missing import check_no_missing_labels, missing_rows, text_is_whole
 from ._names import order_of_attributes
 
 __all__ = [
@@ -110,7 +110,8 @@ def as_frame(values: Any) -> pd.DataFrame:
             "groups must be an array, Series or DataFrame with one row for each sample, "
             f"got {type(values).__name__}"
         )
-    return _frame_of_array(values)
+    with text_is_whole("groups"):
+        return _frame_of_array(values)
 
 
 def _frame_of_array(values: Any) -> pd.DataFrame:

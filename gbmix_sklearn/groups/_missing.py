@@ -1,15 +1,37 @@
-"""Missing labels and attribute values, also those that NumPy has made text of."""
+"""Missing labels and attribute values, also those that NumPy has made text of; broken text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._frames import as_pandas
+from .._visible import visible
 
-__all__ = ["check_no_missing_labels", "missing_rows"]
+__all__ = ["check_no_missing_labels", "missing_rows", "text_is_whole"]
+
+
+@contextmanager
+def text_is_whole(name: str) -> Iterator[None]:
+    """Name values that have half a character, as names of files may: newer pandas takes none.
+
+    Raises
+    ------
+    ValueError
+        If pandas has met one.
+    """
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} has a value {visible(str(error.object))!r} with half a character, which is no "
+            "text: it comes from bytes that are not UTF-8. Decode these by their own encoding, or "
+            "replace what is broken, value.encode(errors='replace').decode()"
+        ) from error
 
 
 def missing_rows(column: pd.Series) -> np.ndarray:
@@ -35,7 +57,8 @@ def check_no_missing_labels(y: Any, name: str = "y") -> None:
     if not isinstance(y, pd.Series | pd.Index | pd.Categorical | np.ndarray):
         y = np.array(y, dtype=object)  # of a list, which would become text
     if not isinstance(y, pd.Series):
-        y = pd.Series(np.ravel(y) if isinstance(y, np.ndarray) else y)
+        with text_is_whole(name):
+            y = pd.Series(np.ravel(y) if isinstance(y, np.ndarray) else y)
     missing = missing_rows(y)
     if len(missing):
         raise ValueError(

@@ -20,6 +20,7 @@ from ..groups import (
     hint_at_units,
     make_cells,
     one_class_in_each_group,
+    text_is_whole,
 )
 
 #: samples from which on it is no chance that all are of one class, or wrong
@@ -71,7 +72,8 @@ def _labels(values: Any, name: str) -> pd.Series:
         values = np.asarray(values)[:, 0]
     elif len(shape) != 1:
         raise ValueError(f"{name} must be 1-D, with one label for each sample; got shape {shape}")
-    labels = pd.Series(values).astype(object).reset_index(drop=True)
+    with text_is_whole(name):
+        labels = pd.Series(values).astype(object).reset_index(drop=True)
     check_no_missing_labels(labels, name)
     return labels
 

@@ -571,7 +571,7 @@ def test_images_of_12_bits_are_taken_by_their_range(trainable, tmp_path):
     expected = small("ERM", **options).fit(X, y, s)
     with pytest.warns(UserWarning, match=r"grey levels of 256 are left"):
         coarse = small("ERM", **options).fit(paths, y, s)
-    model = small("ERM", value_range=(0, 16 * 255), **options).fit(paths, y, s)
+    model = small("ERM", value_range=np.array([0, 16 * 255]), **options).fit(paths, y, s)
     assert np.array_equal(model.predict_proba(deep), expected.predict_proba(X))
     assert not np.array_equal(coarse.head_.coef_, expected.head_.coef_)
     model.save(tmp_path / "model")
