@@ -38,9 +38,9 @@ def boosting(name):
     )
 
 
-def minimax(classifier):
+def minimax(classifier, rows=slice(None)):
     model = MinimaxClassifier(classifier, n_rounds=2, cv=2, random_state=0)
-    return model.fit(X, Y, groups=SEX)
+    return model.fit(X[rows], Y[rows], groups=SEX[rows])
 
 
 @of_others
@@ -53,10 +53,11 @@ class TestBoosting:
         assert model.cell_weights_.sum() == pytest.approx(1)
 
     def test_is_fitted_with_the_weights_of_the_cells(self, name):
-        model = minimax(boosting(name))
-        other = minimax(boosting(name))
+        rows = np.flatnonzero((Y == 0) | (S == 0) | (np.arange(N) % 3 == 0))  # uneven cells
+        model = minimax(boosting(name), rows)
+        other = minimax(boosting(name), rows)
         np.testing.assert_array_equal(model.predict_proba(X), other.predict_proba(X))
-        plain = boosting(name).fit(X, Y)
+        plain = boosting(name).fit(X[rows], Y[rows])
         assert not np.array_equal(model.predict_proba(X), plain.predict_proba(X))
 
     def test_of_three_classes_predicts_one_label_for_each_sample(self, name):
@@ -137,7 +138,9 @@ def test_skops_writes_a_pipeline_and_reads_it_again(meta, classifier):
     pipeline.fit(X, Y, **{f"{meta.__name__.lower()}__groups": SEX})
     written = skops.dumps(pipeline)
     untrusted = skops.get_untrusted_types(data=written)
-    assert untrusted == [f"{meta.__module__}.{meta.__name__}"]
+    # skops knows some of scikit-learn's own types, depending on its version
+    own = [name for name in untrusted if not name.startswith("sklearn.")]
+    assert own == [f"{meta.__module__}.{meta.__name__}"]
     read = skops.loads(written, trusted=untrusted)
     np.testing.assert_array_equal(read.predict(X), pipeline.predict(X))
     pd.testing.assert_frame_equal(read[-1].group_table_, pipeline[-1].group_table_)
