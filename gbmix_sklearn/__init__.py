@@ -109,6 +109,7 @@ _PUBLIC = {
     "MissingGroupsWarning": "exceptions",
     "NonFiniteLossError": "exceptions",
     "NonFiniteLossWarning": "exceptions",
+    "NonFiniteOutputError": "exceptions",
     "OutOfMemoryError": "exceptions",
     "RefitRuleError": "exceptions",
     "SkippedImagesWarning": "exceptions",

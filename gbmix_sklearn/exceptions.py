@@ -21,6 +21,7 @@ __all__ = [
     "MissingGroupsWarning",
     "NonFiniteLossError",
     "NonFiniteLossWarning",
+    "NonFiniteOutputError",
     "OutOfMemoryError",
     "RefitRuleError",
     "SkippedImagesWarning",
@@ -50,6 +51,10 @@ class MissingGroupsError(GroupsError, TypeError):
 
 class NonFiniteLossError(GBMixError, ValueError):
     """The training loss became NaN or infinite before a single epoch was finished."""
+
+
+class NonFiniteOutputError(GBMixError, ValueError):
+    """A network gives NaN or infinite values for samples that have none."""
 
 
 class OutOfMemoryError(GBMixError, MemoryError):

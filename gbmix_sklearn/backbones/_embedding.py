@@ -14,6 +14,7 @@ import torch
 from joblib import cpu_count
 
 from .._device import forward_what_fits
+from .._finite import refuse_non_finite
 from ._cache import Cache, CacheWriter, EmbeddingCache, open_cache
 from ._images import Images
 from ._memory import find_batch_size
@@ -69,6 +70,8 @@ def embed(
     ------
     FileNotFoundError, TypeError, ValueError
         If an image cannot be read and `broken` is None, or if `out` does not fit.
+    NonFiniteOutputError
+        If the backbone gives NaN or infinite values for an image that can be read.
 
     Examples
     --------
@@ -305,11 +308,14 @@ def _forwarded(
     for batch in batches:
         outputs, limit = forward_what_fits(backbone.forward, batch.pixels, limit or len(batch))
         if before is not None:
-            yield before[0], _fetched(before[1])
+            yield before[0], _fetched(*before, backbone)
         before = batch, outputs
     if before is not None:
-        yield before[0], _fetched(before[1])
+        yield before[0], _fetched(*before, backbone)
 
 
-def _fetched(outputs: list[torch.Tensor]) -> np.ndarray:
-    return torch.cat(outputs).float().cpu().numpy()
+def _fetched(batch: _Batch, outputs: list[torch.Tensor], backbone: Backbone) -> np.ndarray:
+    """Embeddings that are numbers: NaN is the mark of an image that cannot be read."""
+    embeddings = torch.cat(outputs).float().cpu().numpy()
+    refuse_non_finite(embeddings, np.array(batch.rows), half=backbone.dtype == torch.float16)
+    return embeddings
