@@ -40,7 +40,8 @@ def path_slopes(model: nn.Module, x: Tensor, direction: Tensor) -> Tensor:
     # compiled models can be differentiated only once.
     x.requires_grad_(True)
     with sdpa_kernel(SDPBackend.MATH):
-        logits = getattr(model, "_orig_mod", model)(x)
+        # a copy, since the model may begin with an operation in place, which leaves forbid
+        logits = getattr(model, "_orig_mod", model)(x.clone())
     probability = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(1)
     slopes = []
     for column in probability[:, 1:].unbind(1):
@@ -130,7 +131,7 @@ class FairMixCriterion(nn.Module):
             Loss with gradient. Without two attribute values in the batch, or in one of its classes,
             nothing is penalized there.
         """
-        logits = model(x)
+        logits = model(x.clone())  # the model may begin with an operation in place
         inside = torch.ones(1, len(x), dtype=torch.bool, device=x.device)
         if self.constraint == "equalized_odds":
             inside = torch.arange(logits.shape[1], device=y.device).unsqueeze(1) == y

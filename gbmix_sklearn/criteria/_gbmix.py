@@ -267,7 +267,7 @@ class GBMixCriterion(nn.Module):
             logits = model(x)
         elif self.log_shares is None:
             with torch.no_grad(), evaluating(model):
-                logits = model(x)
+                logits = model(x.clone())  # the model may begin with an operation in place
             # older versions of autocast reuse casts that were made without gradient
             torch.clear_autocast_cache()
         with torch.no_grad():
