@@ -92,7 +92,7 @@ def key_of(
     Raises
     ------
     ValueError
-        If a parameter cannot be told from others, as functions defined on the spot.
+        If a parameter cannot be told from others, as generators.
     """
     parameters = {
         name: _described(value)

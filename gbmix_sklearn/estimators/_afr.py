@@ -91,6 +91,10 @@ class AFRClassifier(ERMClassifier):
 
     _refits: ClassVar[tuple[str, ...]] = (*ERMClassifier._refits, "afr")
     _own_results: ClassVar[tuple[str, ...]] = ("gamma_", "reg_coeff_")
+    _refit_parameters: ClassVar[tuple[str, ...]] = (
+        *ERMClassifier._refit_parameters,
+        *("gamma", "reg_coeff", "refit_steps", "refit_lr"),
+    )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ERMClassifier._parameter_constraints,

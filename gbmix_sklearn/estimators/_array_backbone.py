@@ -17,9 +17,13 @@ from ..training import (
     SparseInputs,
     as_tensor,
     embed_in_batches,
+    measured_width,
+    named_as_backbone,
 )
 
 __all__ = ["ArrayBackbone"]
+
+_HALVES = (torch.float16, torch.bfloat16)
 
 
 class ArrayBackbone:
@@ -43,7 +47,7 @@ class ArrayBackbone:
     dtype = torch.float32
 
     def __init__(self, module: nn.Module | None, trainable: bool):
-        copied = None if module is None else deepcopy(module)
+        copied = None if module is None else _copied(module, trainable)
         self.has_module = module is not None
         # in eval mode for good: predictions, from several threads too, change no mode
         self.frozen = None if trainable or copied is None else copied.eval()
@@ -60,12 +64,7 @@ class ArrayBackbone:
         example = next(inputs.chunks(np.zeros(1, dtype=np.int64))).cpu()
         if self._trained is None:
             return example.shape[1]
-        try:
-            return embed_in_batches(self._trained.cpu(), ArrayInputs(example)).shape[1]
-        except RuntimeError as error:
-            raise ValueError(
-                f"the backbone cannot process samples of shape {tuple(example.shape[1:])}: {error}"
-            ) from error
+        return measured_width(self._trained.cpu(), example)
 
     def take_trained(self) -> nn.Module | None:
         """Hand the trained part over to the network."""
@@ -86,9 +85,22 @@ class ArrayBackbone:
     def _through_frozen(self, X: np.ndarray, device: torch.device) -> np.ndarray:
         if self.frozen is None:
             return X
-        return embed_in_batches(self.frozen.to(device), ArrayInputs(as_tensor(X), device))
+        with named_as_backbone(X):
+            return embed_in_batches(self.frozen.to(device), ArrayInputs(as_tensor(X), device))
 
     def __getstate__(self) -> dict[str, Any]:
         # loadable without the device that it is on
         frozen = None if self.frozen is None else deepcopy(self.frozen).cpu()
         return self.__dict__ | {"frozen": frozen}
+
+
+def _copied(module: nn.Module, trainable: bool) -> nn.Module:
+    """Copy a module of the user's for the fit."""
+    with torch.no_grad():  # or weights of a scripted module would be results, which nothing trains
+        copied = deepcopy(module)
+    for ours, given in zip(copied.parameters(), module.parameters(), strict=True):
+        if ours.requires_grad != given.requires_grad:  # lazy weights cannot be asked to
+            ours.requires_grad_(given.requires_grad)
+    if trainable:  # steps are smaller than what halves can tell apart
+        copied._apply(lambda values: values.float() if values.dtype in _HALVES else values)
+    return copied

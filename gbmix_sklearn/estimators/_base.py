@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,8 +37,10 @@ from ..model_selection._units import (
 from ..refit import LearnedRecipe, find_recipe, repaired_error
 from ..sampling import ShuffledSampler
 from ..training import (
+    AdoptLoaded,
     Checkpoint,
     EvaluationSource,
+    Features,
     GroupNet,
     Inputs,
     Loaded,
@@ -47,6 +50,7 @@ from ..training import (
     embed_in_batches,
     fingerprint,
     hidden_layers,
+    identity_of_callbacks,
 )
 from ._array_backbone import ArrayBackbone
 from ._docs import named_method
@@ -61,7 +65,7 @@ from ._history import history_frame
 from ._image_backbone import ImageBackbone
 from ._inputs import Validation
 from ._last_layer import LastLayer
-from ._parameters import OPTIMIZERS, RUN_PARAMETERS
+from ._parameters import OPTIMIZERS
 from ._parts import check_what_is_left, keep, set_aside
 from ._pretrained import Start, fit_head, state_of
 from ._steps import StepSizes, warn_of_large_steps
@@ -191,7 +195,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         seeds = self._seeds()
         parts = self._divide(cells, validation, seeds["parts"], units)
         self._check_parts(cells, parts, validation)  # before hours of training, not after
-        with fit_tasks(self, *given) as tasks:
+        with self._acting_callbacks() as acting, fit_tasks(self, *given) as tasks:
             device = resolve_device(self.device)
             with borrowed_random_state(seeds["torch"], device):
                 self._backbone = self._make_backbone(device)
@@ -222,9 +226,10 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 def make_net(*args: Any, **options: Any) -> GroupNet:
                     # kept at once: an interrupted fit leaves it behind
                     self.net_ = self._make_net(*args, device=device, tasks=tasks, **options)
+                    self.net_.input_scaling_ = self._input_scaling
                     return self.net_
 
-                run_folder = self._run_folder(X, cells, validation, network, units)
+                run_folder = self._run_folder(X, cells, validation, network, units, acting)
                 trained_on = EvaluationSource(inputs, parts["train"], train)
                 start = self._start_from(network, trained_on) if self._is_pretrained else None
                 training = Training(
@@ -236,6 +241,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                     seeds["sampler"],
                     make_net,
                     run_folder,
+                    getattr(self, "_skl_callbacks", ()),
                 )
                 self.net_ = self._train(training)
             self.net_.raw_module.eval()  # predictions, from several threads too, change no mode
@@ -275,7 +281,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         fractions = {}
         if validation is None and self.validation_fraction is not None:
             fractions["validation_fraction"] = self.validation_fraction
-        if self._refit is not None and self._refit_source == "held_out":
+        if self._holds_out:
             fractions["refit_fraction"] = self.refit_fraction
         return set_aside(cells, fractions, rng, units)
 
@@ -386,7 +392,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         units = tuple(self.hidden_units)
         layers: list[torch.nn.Module] = []
         if backbone is not None:
-            layers += [backbone, torch.nn.Flatten()]
+            layers += [backbone, Features(n_features)]
         if units:
             layers.append(hidden_layers(n_features, units))
         embedding = torch.nn.Sequential(*layers) if layers else None
@@ -433,15 +439,14 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         validation: Validation | None,
         network: Network,
         units: Units | None,
+        acting: Any,
     ) -> Path | None:
         """Where the state of this fit is kept, if anywhere."""
         if self.checkpoint_dir is None:
             return None
-        parameters = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name not in RUN_PARAMETERS
-        }
+        parameters = self._of_training() | {"callbacks": acting}
+        if validation is not None:
+            del parameters["validation_fraction"]
         data: list[Any] = [_content(X), cells.y, cells.s]
         if validation is not None:
             codes = None if validation.attribute is None else validation.attribute.codes
@@ -450,7 +455,21 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             data.append(units.codes)
         if self._takes_images:  # the name does not tell the weights
             data += [self.backbone_, network]
-        return Path(self.checkpoint_dir) / fingerprint(type(self).__name__, parameters, *data)
+        try:
+            name = fingerprint(type(self), parameters, *data)
+        except TypeError as error:
+            raise TypeError(
+                f"checkpoint_dir: {error}. Leave that out, or checkpoint_dir"
+            ) from error
+        return Path(self.checkpoint_dir) / name
+
+    def _acting_callbacks(self) -> AbstractContextManager[Any]:
+        """Callbacks that a run is told apart by."""
+        if self.checkpoint_dir is None:
+            return nullcontext()
+        return identity_of_callbacks(
+            [*(self.callbacks or []), *getattr(self, "_skl_callbacks", ())]
+        )
 
     def _make_net(
         self,
@@ -480,13 +499,14 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
         if self.head_lr is not None:
             options["optimizer__param_groups"] = [("head.*", {"lr": self.head_lr})]
         progress = Progress(train_labels, valid_labels or [], bool(self.verbose), stage)
-        all_callbacks = [("progress", progress), *callbacks]
-        if stage == "training":  # what users watch, or stop, is the model that they get
-            all_callbacks += self.callbacks or []
+        # names that leave those of skorch's examples to users
+        all_callbacks = [("own_progress", progress), *callbacks]
+        if stage == "training" and self.callbacks:  # what users watch is the model that they get
+            all_callbacks += [*self.callbacks, ("own_adopt", AdoptLoaded())]
         if tasks is not None:
-            all_callbacks.append(("tasks", StageTasks(tasks, stage)))
+            all_callbacks.append(("own_tasks", StageTasks(tasks, stage)))
         if checkpoint is not None:  # the last, so that it sees what the others did
-            all_callbacks.append(("checkpoint", checkpoint))
+            all_callbacks.append(("own_checkpoint", checkpoint))
         return GroupNet(
             network,
             criterion=criterion,

@@ -113,9 +113,9 @@ backbone : str or Module, default=None
         Compile the network with torch.compile.
     checkpoint_dir : str or Path, default=None
         Save the state of the training here after each epoch, in a folder for each combination of
-        parameters, data and versions: the same fit goes on where it was interrupted, and is loaded
-        where it was finished. Needs an integer `random_state`. Callbacks do not tell runs apart,
-        and start anew where a run goes on.
+        parameters, data, code and versions: the same fit goes on where it was interrupted, and is
+        loaded where it was finished. Needs an integer `random_state`. Callbacks that may change the
+        training tell runs apart, and what they have counted goes on with a run.
     callbacks : list, default=None
         Callbacks of skorch; in methods of several stages those of the last.
     random_state : int, RandomState or None, default=None

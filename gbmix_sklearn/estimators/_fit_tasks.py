@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sklearn
 from skorch.callbacks import Callback
@@ -50,18 +51,29 @@ def fit_tasks(estimator: GroupClassifier, X: Any, y: Any, groups: Any) -> Iterat
         return
     tasks = FitTasks(estimator, X, y, groups)
     try:
-        tasks.begin_fit()
-        yield tasks
+        try:
+            tasks.begin_fit()
+            yield tasks
+        except BaseException:
+            tasks.close()
+            raise
         tasks.end_fit()
     finally:
         _tear_down(estimator)
         vars(tasks).clear()  # the net outlives the fit, and must not keep its data
 
 
+class _Open(NamedTuple):
+    task: Any
+    #: the callbacks that were told of its begin
+    told: list[Any]
+
+
 class FitTasks:
     """The tasks of a fit, in scikit-learn's sense.
 
     The epochs are tasks right under the fit, or, in methods of several stages, under their stage.
+    Whatever a callback raises, each that was told of a begin is told of the end.
 
     Parameters
     ----------
@@ -77,6 +89,9 @@ class FitTasks:
         routed = groups is not None and sklearn.get_config()["enable_metadata_routing"]
         self.data = {"X": X, "y": y, "metadata": {"groups": groups} if routed else None}
 
+        self.open: list[_Open] = []
+        self.net: GroupNet | None = None
+
     def begin_fit(self) -> None:
         """Set the callbacks up, and begin the task that holds all others."""
         n_stages = len(self.estimator._stages)
@@ -87,44 +102,67 @@ class FitTasks:
 
     def end_fit(self) -> None:
         """End that task."""
-        self._end(self.fit, dict)  # the estimator is fitted as it is
+        self._end(dict)  # the estimator is fitted as it is
 
-    def begin_stage(self, stage: str, max_epochs: int) -> None:
+    def begin_stage(self, stage: str, net: GroupNet) -> None:
         """Begin a stage, which is a task where there are several."""
-        self.stage = self.fit
+        self.stage, self.net = self.fit, net
         if len(self.estimator._stages) > 1:
             name = stage if stage == "training" else f"{stage} stage"
-            self.stage = self.fit.subcontext(task_name=name, max_subtasks=max_epochs)
+            self.stage = self.fit.subcontext(task_name=name, max_subtasks=net.max_epochs)
             self._begin(self.stage)
 
-    def end_stage(self, net: GroupNet) -> None:
+    def end_stage(self) -> None:
         """End the stage."""
         if self.stage is not self.fit:
-            self._end(self.stage, lambda: self._as_if_stopped(net))
+            self._end(self._as_if_stopped)
 
     def begin_epoch(self) -> None:
         """Begin an epoch."""
-        self.epoch = self.stage.subcontext(task_name="epoch")
-        self._begin(self.epoch)
+        self._begin(self.stage.subcontext(task_name="epoch"))
 
-    def end_epoch(self, net: GroupNet) -> bool:
+    def end_epoch(self) -> bool:
         """End an epoch, and say whether one of the callbacks wants the stage to end."""
-        return self._end(self.epoch, lambda: self._as_if_stopped(net))
+        return self._end(self._as_if_stopped)
+
+    def close(self) -> None:
+        """End what a fit that fails leaves open, innermost first; the failure is what is raised."""
+        while self.open:
+            with suppress(Exception):
+                self._end(self._as_if_stopped)
 
     def _begin(self, task: Any) -> None:
-        task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        told: list[Any] = []
+        self.open.append(_Open(task, told))
+        for callback in _callbacks_of(task):
+            told.append(callback)
+            with _only(task, callback):
+                task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def _end(self, task: Any, fitted: Callable[[], dict[str, Any]]) -> bool:
-        return task.call_on_fit_task_end(
-            estimator=self.estimator, **self.data, reconstruction_attributes=fitted
-        )
+    def _end(self, fitted: Callable[[], dict[str, Any] | None]) -> bool:
+        task, told = self.open.pop()
+        attributes, stop, raised = cache(fitted), False, None
+        for callback in told:
+            with _only(task, callback):
+                try:
+                    stop |= task.call_on_fit_task_end(
+                        estimator=self.estimator, **self.data, reconstruction_attributes=attributes
+                    )
+                except Exception as error:
+                    raised = raised or error
+        if raised is not None:
+            raise raised
+        return stop
 
-    def _as_if_stopped(self, net: GroupNet) -> dict[str, Any]:
+    def _as_if_stopped(self) -> dict[str, Any] | None:
         """What the estimator would have if it had stopped now, with the last layer as trained."""
+        net = self.net
+        if net is None or net.best_state_ is None:
+            return None
         module = copy.deepcopy(net.raw_module)
         module.load_state_dict(net.best_state_)
         stopped = object.__new__(type(net))  # skorch's own copy would write all weights out
-        stopped.__dict__.update(net.__dict__, module_=module)
+        stopped.__dict__.update(net.__dict__, module_=module, input_scaling_=None)
         module = self.estimator._folded(module)
         head = linear_head(*module.head_weights, self.estimator.classes_)
         return {
@@ -152,7 +190,7 @@ class StageTasks(Callback):
 
     def on_train_begin(self, net: GroupNet, **_: Any) -> None:
         """Begin the stage."""
-        self.tasks.begin_stage(self.stage, net.max_epochs)
+        self.tasks.begin_stage(self.stage, net)
 
     def on_epoch_begin(self, net: GroupNet, **_: Any) -> None:
         """Begin an epoch."""
@@ -160,9 +198,24 @@ class StageTasks(Callback):
 
     def on_epoch_end(self, net: GroupNet, **_: Any) -> None:
         """End an epoch, and the stage after it where a callback says so."""
-        if self.tasks.end_epoch(net):
+        if self.tasks.end_epoch():
             net.history.record("stop", True)
 
     def on_train_end(self, net: GroupNet, **_: Any) -> None:
-        """End the stage."""
-        self.tasks.end_stage(net)
+        """End the stage; where the training has failed, the fit ends what is open."""
+        if not net.failed_:
+            self.tasks.end_stage()
+
+
+def _callbacks_of(task: Any) -> list[Any]:
+    return list(task._callbacks)
+
+
+@contextmanager
+def _only(task: Any, callback: Any) -> Iterator[None]:
+    """Let a task tell one of its callbacks: scikit-learn's own loop ends with one that raises."""
+    callbacks, task._callbacks = task._callbacks, [callback]
+    try:
+        yield
+    finally:
+        task._callbacks = callbacks

@@ -15,12 +15,16 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..refit import RECIPES, LearnedRecipe, Recipe, find_recipe
 
-__all__ = ["OPTIMIZERS", "RUN_PARAMETERS", "Parameters"]
+__all__ = ["OPTIMIZERS", "Parameters"]
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
-#: parameters that change how a fit runs but not what it gives
-RUN_PARAMETERS = {"checkpoint_dir", "cache_dir", "callbacks", "num_workers", "verbose"}
+#: parameters that change how a training runs, and when it ends, but not its steps; or that say how
+#: to find data, which are compared themselves
+_NOT_OF_STEPS = {
+    *("checkpoint_dir", "cache_dir", "callbacks", "num_workers", "verbose", "device", "compile"),
+    *("patience", "on_error", "image_root", "image_column", "group_columns", "pretrained"),
+}
 
 #: parameters that say how images are read
 _IMAGE_PARAMETERS = (
@@ -86,6 +90,8 @@ class Parameters:
     _network_weight_decay: ClassVar[float] = 1e-4
     #: values of `refit` that are names
     _refits: ClassVar[tuple[str, ...]] = ("auto", *RECIPES)
+    #: parameters of what comes after the training
+    _refit_parameters: ClassVar[tuple[str, ...]] = ("refit", "refit_on", "refit_fraction")
     #: whether the method makes no sense for matrices
     _images_only: ClassVar[bool] = False
 
@@ -139,6 +145,25 @@ class Parameters:
         return learns and self._has_layers_before_the_head
 
     @property
+    def _holds_out(self) -> bool:
+        """Whether samples are set aside for the refit."""
+        return self._refit is not None and self._refit_source == "held_out"
+
+    def _of_training(self) -> dict[str, Any]:
+        """Everything about the parameters that the steps of a training depend on."""
+        parameters: Any = self
+        return {
+            **{
+                name: value
+                for name, value in parameters.get_params(deep=False).items()
+                if name not in _NOT_OF_STEPS and name not in self._refit_parameters
+            },
+            "held out": self.refit_fraction if self._holds_out else None,
+            "is repaired": self._is_repaired,
+            "is pretrained": self._is_pretrained,
+        }
+
+    @property
     def _refit_source(self) -> str:
         """Which samples the last layer is refitted on.
 
@@ -156,8 +181,7 @@ class Parameters:
             raise ValueError(
                 f"hidden_units must be positive integers such as (128,), got {self.hidden_units!r}"
             )
-        sets_aside = self._refit is not None and self._refit_source == "held_out"
-        if (self.validation_fraction or 0) + (self.refit_fraction if sets_aside else 0) >= 1:
+        if (self.validation_fraction or 0) + (self.refit_fraction if self._holds_out else 0) >= 1:
             raise ValueError(
                 "validation_fraction and refit_fraction leave nothing to train on: their sum is "
                 f"{self.validation_fraction} + {self.refit_fraction}"

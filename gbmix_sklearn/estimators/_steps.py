@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from ..exceptions import LargeStepsWarning
 from ..refit import linear_head, set_weights
@@ -90,10 +89,7 @@ class StepSizes(Parameters):
     def _folded(self, network: Network) -> Network:
         """Let a network that has standardised inputs take them as they come."""
         if self._input_scaling is not None:
-            embedding = network.embedding
-            layers = [network.head] if embedding is None else embedding.modules()
-            first = next(layer for layer in layers if isinstance(layer, nn.Linear))
-            self._input_scaling.fold_into(first)
+            self._input_scaling.fold_into(network.first_linear)
         return network
 
     def _in_given_units(self) -> None:
@@ -102,6 +98,7 @@ class StepSizes(Parameters):
         if scaling is None:
             return
         network = self._folded(self.net_.raw_module)
+        self.net_.input_scaling_ = None
         self.net_.best_state_ = copy.deepcopy(network.state_dict())
         if network.embedding is not None:
             return  # the last layer takes embeddings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Training:
         Called as ``make_net(network, criterion, **options)``, it gives an initialized net.
     run_folder : Path or None
         Where the state of each stage is kept, if anywhere.
+    callbacks : sequence, default=()
+        scikit-learn's callbacks of the fit.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Training:
         rng: np.random.Generator,
         make_net: Callable[..., GroupNet],
         run_folder: Path | None,
+        callbacks: Sequence[Any] = (),
     ):
         self.network = network
         self.inputs = inputs
@@ -67,6 +70,7 @@ class Training:
         self.rng = rng
         self._make_net = make_net
         self._run_folder = run_folder
+        self._callbacks = callbacks
         self._initial: dict[str, torch.Tensor] | None = None
 
     def run(
@@ -109,7 +113,7 @@ class Training:
         valid = None if first else self.valid
         checkpoint = None
         if self._run_folder is not None:
-            checkpoint = Checkpoint(self._run_folder, self.rng, stage)
+            checkpoint = Checkpoint(self._run_folder, self.rng, stage, self._callbacks)
         net = self._make_net(
             self.network,
             criterion,

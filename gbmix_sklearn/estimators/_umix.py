@@ -27,7 +27,7 @@ __all__ = ["UMIXClassifier"]
 class CountHits(Callback):
     """After each epoch but the first ones, count which training samples are classified correctly.
 
-    The counts are a buffer of the criterion, which checkpoints keep.
+    The counts, and how often there was one, are buffers of the criterion, which checkpoints keep.
     """
 
     def __init__(self, training: Training, skipped: int):
@@ -38,6 +38,7 @@ class CountHits(Callback):
         if len(net.history) > self.skipped and not net.history[-1]["stop"]:
             correct = torch.from_numpy(self.training.predict() == self.training.cells.y)
             net.criterion_.hits += correct.to(net.criterion_.hits.device)
+            net.criterion_.counted += 1
 
 
 @document
@@ -125,6 +126,7 @@ class UMIXClassifier(GroupClassifier):
         sampler = ShuffledSampler(y, self.batch_size)
         first = CrossEntropyCriterion()
         first.register_buffer("hits", torch.zeros(len(y)))
+        first.register_buffer("counted", torch.zeros(()))
         skipped = max(0, self.first_stage_epochs - self.counted_epochs)
         net = training.run(
             first,
@@ -133,8 +135,8 @@ class UMIXClassifier(GroupClassifier):
             max_epochs=self.first_stage_epochs,
             callbacks=[("hits", CountHits(training, skipped))],
         )
-        # an epoch in which the loss became infinite, which ends the stage, says nothing
-        counted = sum(not epoch["stop"] for epoch in list(net.history)[skipped:])
+        # not those of the history: an epoch may end the stage before it is counted, or after
+        counted = int(net.criterion_.counted)
         misses = 1 - net.criterion_.hits.cpu().numpy() / counted if counted else 0 * y
         training.start_anew()
         criterion = UMIXCriterion(self.alpha, sigma=self.sigma)

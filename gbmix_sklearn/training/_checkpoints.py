@@ -13,47 +13,31 @@ import hashlib
 import json
 import shutil
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-import joblib
 import numpy as np
-import sklearn
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochTimer
 from skorch.history import History
 
-from .. import __version__
 from .._files import disk_named, read_plain, replace_file, temporary_beside
 from .._tensors import load_plain
 from ..exceptions import GBMixError
+from ._callback_state import restore_counted, what_is_counted
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["Checkpoint"]
 
 #: before the checksum at the end of a file
 _SEAL = b"gbmixC01"
+_OWN = __name__.partition(".")[0] + "."
 _PARTS = {
     *("module", "criterion", "optimizer", "scaler", "best_epoch", "best_state", "best_score"),
-    *("history", "sampler", "torch_rng"),
+    *("history", "sampler", "torch_rng", "trained", "callbacks"),
 }
-
-
-def fingerprint(*parts: Any) -> str:
-    """Name a run: a hash of parameters and data, and of the versions that run it."""
-    described = [_describe(part) for part in parts]
-    versions = (__version__, torch.__version__, sklearn.__version__, np.__version__)
-    return hashlib.sha256(repr((versions, described)).encode()).hexdigest()[:32]
-
-
-def _describe(part: Any) -> Any:
-    if isinstance(part, torch.nn.Module):
-        state = {name: value.cpu().numpy() for name, value in part.state_dict().items()}
-        return repr(part), joblib.hash(state)
-    if isinstance(part, dict):
-        return [(key, _describe(value)) for key, value in sorted(part.items())]
-    return joblib.hash(part)
 
 
 class Checkpoint(Callback):
@@ -67,12 +51,22 @@ class Checkpoint(Callback):
         The sampler's generator, which belongs to the state.
     stage : str, default="training"
         Which of the trainings of the run it is.
+    beside : sequence, default=()
+        Callbacks that are not the net's, whose counts belong to the state as well.
     """
 
-    def __init__(self, folder: Path, rng: np.random.Generator, stage: str = "training"):
+    def __init__(
+        self,
+        folder: Path,
+        rng: np.random.Generator,
+        stage: str = "training",
+        beside: Sequence[Any] = (),
+    ):
         self.path = folder / f"{stage}.pt"
         self.rng = rng
+        self.beside = beside
         self._written: Any = None
+        self._restored: dict[str, Any] | None = None
 
     def restore(self, net: NeuralNet) -> bool:
         """Bring an initialized net to where the run stopped; say whether there was a run.
@@ -92,7 +86,8 @@ class Checkpoint(Callback):
         except OSError as error:
             raise self._unusable(error) from error
         try:
-            self._apply(net, load_plain(BytesIO(_opened(sealed)), net.device))
+            if not self._apply(net, load_plain(BytesIO(_opened(sealed)), net.device)):
+                return False
         except Exception as error:  # whatever torch raises of something else than it expects
             raise self._unusable(error) from error
         self._written = _progress_of(net)
@@ -121,7 +116,8 @@ class Checkpoint(Callback):
                 str(folder),
             )
 
-    def _apply(self, net: NeuralNet, state: dict[str, Any]) -> None:
+    def _apply(self, net: NeuralNet, state: dict[str, Any]) -> bool:
+        """Bring the net to a state; not to one that is past where it is to stop."""
         if not isinstance(state, dict) or not set(state) >= _PARTS:
             raise ValueError("it lacks a part of the state")
         history = History(json.loads(state["history"]))
@@ -130,6 +126,10 @@ class Checkpoint(Callback):
             raise ValueError("its history is none")
         if type(best_epoch) is not int or not 0 < best_epoch <= len(history):
             raise ValueError(f"its best epoch is {best_epoch!r} of {len(history)}")
+        stop = _end_by_patience(history, net.patience)
+        if any(epoch["best"] for epoch in history[stop:]):
+            return False
+        del history[stop:]
         for name in ("best_state", "module"):  # the last that is loaded goes on
             net.raw_module.load_state_dict(state[name])
             # a training that has diverged ended there, and its best epoch is kept
@@ -149,12 +149,41 @@ class Checkpoint(Callback):
         net.history = history
         self.rng.bit_generator.state = json.loads(state["sampler"])
         torch.set_rng_state(state["torch_rng"].cpu())
-        if "cuda_rng" in state:
+        if "cuda_rng" in state and torch.device(net.device).type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), net.device)
+        for name, parameter in net.raw_module.named_parameters():  # callbacks freeze, and release
+            parameter.requires_grad_(state["trained"][name])
+        self._restored = state
+        return True
+
+    def on_train_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Give the other callbacks back what they had counted, after they have begun anew."""
+        state, self._restored = self._restored, None
+        if state is None:
+            return
+        callbacks = self._counting(net)
+        for key, counted in state["callbacks"]:
+            if key in callbacks:
+                restore_counted(callbacks[key], counted)
+        # rates that schedules have set when they began
+        for group, saved in zip(
+            net.optimizer_.param_groups, state["optimizer"]["param_groups"], strict=True
+        ):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+
+    def _counting(self, net: NeuralNet) -> dict[str, Any]:
+        """Callbacks that are not our own, by names that the next fit gives them as well."""
+        named = [*net.callbacks_, *((f"beside {i}", each) for i, each in enumerate(self.beside))]
+        return {
+            f"{name} {type(callback).__qualname__}": callback
+            for name, callback in named
+            if not type(callback).__module__.startswith(_OWN)
+            and not isinstance(callback, EpochTimer)
+        }
 
     def on_train_end(self, net: NeuralNet, **_: Any) -> None:
         """Save that the training is over, which a callback may have decided after an epoch."""
-        if _progress_of(net) != self._written:
+        if not net.failed_ and _progress_of(net) != self._written:
             self.on_epoch_end(net)
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
@@ -167,7 +196,11 @@ class Checkpoint(Callback):
             "best_epoch": net.best_epoch_,
             "best_state": net.best_state_,
             "best_score": [float(score) for score in net.best_score_],
-            "history": json.dumps(list(net.history)),
+            "history": json.dumps(list(net.history), default=_as_json),
+            "trained": {n: p.requires_grad for n, p in net.raw_module.named_parameters()},
+            "callbacks": [
+                (key, what_is_counted(callback)) for key, callback in self._counting(net).items()
+            ],
             "sampler": json.dumps(self.rng.bit_generator.state),
             "torch_rng": torch.get_rng_state(),
         }
@@ -184,8 +217,29 @@ class Checkpoint(Callback):
         self._written = _progress_of(net)
 
 
-def _progress_of(net: NeuralNet) -> tuple[int, Any]:
-    return len(net.history), net.history[-1].get("stop") if net.history else None
+def _progress_of(net: NeuralNet) -> tuple[Any, ...]:
+    stopped = net.history[-1].get("stop") if net.history else None
+    return len(net.history), stopped, id(net.best_state_)
+
+
+def _end_by_patience(history: History, patience: int | None) -> int:
+    """Number of epochs after which a training would end with this patience, if it has come so far.
+
+    A run may have had more of it.
+    """
+    best = 0
+    for number, epoch in enumerate(history, 1):
+        best = number if epoch["best"] else best
+        if patience is not None and number - best >= patience:
+            return number
+    return len(history)
+
+
+def _as_json(value: Any) -> Any:
+    """What callbacks have recorded that JSON does not know."""
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return value.tolist()
+    return repr(value)
 
 
 def _size_of(net: NeuralNet) -> int:

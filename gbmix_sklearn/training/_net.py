@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch.nn import functional as F
 
 from .._device import forward_what_fits, is_out_of_memory, largest_that_fits
 from ..balance import shrink
+from ..criteria._modes import evaluating
 from ..exceptions import NonFiniteLossError, NonFiniteLossWarning, OutOfMemoryError
 from ..groups import Cells
+from ._callback_net import CallbackNet
 from ._interrupts import deferred_interrupt
 from ._progress import with_steps_shown
 from ._schedule import make_scheduler, scheduled
@@ -27,13 +28,20 @@ from ._source import EvaluationSource, TrainingSource
 __all__ = ["GroupNet"]
 
 
+#: what is said about the validation part of an epoch
+_JUDGED = (
+    *("valid_loss", "worst_group_accuracy", "robust_gap"),
+    *("mean_group_accuracy", "average_accuracy"),
+)
+
+
 class _Judgement(NamedTuple):
     facts: dict[str, Any]
     #: the larger the better
     score: tuple[float, float]
 
 
-class GroupNet(NeuralNet):
+class GroupNet(CallbackNet):
     """A skorch net whose criterion sees the model and the groups.
 
     It differs from :class:`skorch.NeuralNet` in what a method on groups needs: the criterion is
@@ -98,11 +106,6 @@ class GroupNet(NeuralNet):
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return [("epoch_timer", EpochTimer())]
 
-    @property
-    def raw_module(self) -> Any:
-        """The module without the wrapper that torch.compile puts around it."""
-        return getattr(self.module_, "_orig_mod", self.module_)
-
     def get_all_learnable_params(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """Yield parameters by the names that they have without torch.compile.
 
@@ -126,12 +129,6 @@ class GroupNet(NeuralNet):
         )
         device_type = torch.device(self.device).type
         self.scaler_ = torch.amp.GradScaler(device_type, enabled=self.dtype == torch.float16)
-        self.hooks_ = {
-            hook
-            for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
-            for _, callback in self.callbacks_
-            if getattr(type(callback), hook) is not getattr(Callback, hook)
-        }
         self.parameters_ = [p for group in optimizer.param_groups for p in group["params"]]
         # pickled together, by prefix, and loadable without the device that they were on
         self.cuda_dependent_attributes_ = [
@@ -141,27 +138,13 @@ class GroupNet(NeuralNet):
         self.best_epoch_ = 0
         self.best_score_ = (-np.inf, -np.inf)
         self.best_state_: dict[str, torch.Tensor] | None = None
+        # of others, such as masks of attention, infinity is what they are
+        self.finite_buffers_ = [name for name, value in self._buffers() if _is_finite(value)]
         return self
 
-    def partial_fit(
-        self, X: TrainingSource, y: EvaluationSource | None = None, classes: Any = None, **_: Any
-    ) -> GroupNet:
-        """Train up to `max_epochs` and restore the best epoch.
-
-        Parameters
-        ----------
-        X : TrainingSource
-        y : EvaluationSource or None
-            The validation part; None keeps the last epoch.
-        classes : object
-            Ignored, as skorch does.
-        """
-        if not self.initialized_:
-            self.initialize()
-        self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y)
-        self.notify("on_train_end", X=X, y=y)
-        return self
+    def _buffers(self) -> list[tuple[str, torch.Tensor]]:
+        named = self.raw_module.named_buffers()
+        return [(name, value) for name, value in named if value.is_floating_point()]
 
     def fit_loop(
         self,
@@ -171,30 +154,59 @@ class GroupNet(NeuralNet):
         **_: Any,
     ) -> GroupNet:
         """Run the epochs that the history does not hold yet."""
-        validated = [epoch for epoch in self.history if "valid_loss" in epoch]
-        self.lowest_loss_ = min((epoch["valid_loss"] for epoch in validated), default=np.inf)
+        self.lowest_ = {
+            name: min((epoch[name] for epoch in self.history if name in epoch), default=np.inf)
+            for name in ("train_loss", "valid_loss")
+        }
         stop = self._should_stop()
         if self.start_counts and y is not None and not self.history:
-            self._keep_if_better(self._judge(y).score)
+            judgement = self._judge(y)
+            if judgement is None:
+                raise NonFiniteLossError("The network gives NaN or infinite values as it is given.")
+            self._keep_if_better(judgement.score)
         while len(self.history) < (epochs or self.max_epochs) and not stop:
             self.notify("on_epoch_begin", dataset_train=X, dataset_valid=y)
-            finite = self._train_epoch(X)
-            if finite:
-                self._keep_if_best(y)
-            self.history.record("stop", not finite)
+            self._complete_momentum()
+            broken = self._train_epoch(X) or self._keep_if_best(y)
+            if broken:
+                self._tell_broken(broken)
+                self._record_nothing(y)
+            self.history.record("stop", broken is not None)
             with deferred_interrupt():  # a Ctrl-C is no request of a callback, and tears no file
                 try:
                     self.notify("on_epoch_end", dataset_train=X, dataset_valid=y)
                 except KeyboardInterrupt:  # how skorch's callbacks ask to stop early
                     self.history.record("stop", True)
             stop = self._should_stop()
-        self.raw_module.load_state_dict(self.best_state_)
+        if self.best_state_ is not None and not self._is_left_to_a_callback():
+            self.raw_module.load_state_dict(self.best_state_)
         return self
+
+    def _is_left_to_a_callback(self) -> bool:
+        """Whether a callback chooses among the epochs, for which the last is where they are now."""
+        chooses = any(getattr(callback, "load_best", False) for _, callback in self.callbacks_)
+        return chooses and all(_is_finite(weight) for weight in self.raw_module.parameters())
+
+    def _complete_momentum(self) -> None:
+        """Give parameters that a callback has released a momentum, without which SGD fails."""
+        trained = [p for p in self.parameters_ if p.requires_grad]
+        state = self.optimizer_.state
+        without = [p for p in trained if state.get(p, {}).get("momentum_buffer") is None]
+        if self.optimizer_.param_groups[0].get("momentum") and 0 < len(without) < len(trained):
+            for parameter in without:  # the first step then has its gradient
+                state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, torch.Tensor]:
         """One optimizer step; the loss stays on the device."""
         try:
             loss = self._compute_gradients(*batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"batch_size={self.batch_size} gives batches of one sample, of which batch "
+                "normalization has no statistics: set batch_size to 2 or more"
+            ) from error
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -247,10 +259,9 @@ class GroupNet(NeuralNet):
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, self.dtype)
 
-    def _train_epoch(self, source: TrainingSource) -> bool:
-        """Train one epoch; say whether its loss is finite."""
+    def _train_epoch(self, source: TrainingSource) -> str | None:
+        """Train one epoch; say what has become NaN or infinite in it, if anything."""
         self._set_training(True)
-        notify = bool(self.hooks_)
         losses: list[torch.Tensor] = []
         targets: list[torch.Tensor] = []
         batches = source.epoch(self._plan)
@@ -259,29 +270,69 @@ class GroupNet(NeuralNet):
             batches = scheduled(self.scheduler_, batches, len(self.history) - 1, n_batches)
         if self.show_steps:
             batches = with_steps_shown(batches, len(self.history), n_batches)
+        step = self._step_with_hooks if self.hooks_ else self._step
         for batch in batches:
-            if notify:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            step = self.train_step(batch)
-            losses.append(step["loss"])
+            losses.append(step(batch))
             target = getattr(self.criterion_, "target", None)
             if target is not None:
                 targets.append(target)
-            if notify:
-                self.history.record_batch("train_loss", step["loss"].item())
-                self.notify("on_batch_end", batch=batch, training=True, **step)
         loss = float(torch.stack(losses).mean())  # the first wait for the device
+        if not self.hooks_:  # some callbacks ask for a batch
+            self.history.new_batch()
+            self.history.record_batch("train_loss", loss)
+            self.history.record_batch("train_batch_size", len(source))
         self.history.record("train_loss", loss)
+        self._record_best("train_loss")
+        self.history.record("train_batch_count", len(losses))
         self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
         if targets:
             counts = torch.bincount(torch.cat(targets).cpu())
             self.history.record("event_target_counts", counts.tolist())
+        if not math.isfinite(loss):
+            return f"training loss became {loss}"
         # the loss was computed before the last step, which only the weights have seen
         trained = [weight for weight in self.raw_module.parameters() if weight.requires_grad]
-        weights = torch.stack([weight.detach().sum() for weight in trained])
-        if math.isfinite(loss) and bool(weights.isfinite().all()):
-            return True
-        what = "weights became infinite" if math.isfinite(loss) else f"training loss became {loss}"
+        weights = torch.stack([weight.detach().sum().float() for weight in trained])
+        if not bool(weights.isfinite().all()):
+            return "weights became infinite"
+        changed = dict(self._buffers())
+        if not all(_is_finite(changed[name]) for name in self.finite_buffers_ if name in changed):
+            return "statistics of batches, or other buffers, became NaN or infinite"
+        return None
+
+    def _step(self, batch: Any) -> torch.Tensor:
+        return self.train_step(batch)["loss"]
+
+    def _step_with_hooks(self, batch: Any) -> torch.Tensor:
+        """A step that callbacks watch: of samples and their labels, as everywhere in skorch."""
+        batch = [batch[0].clone(), *batch[1:]]  # they may keep it
+        shown = batch[:2]
+        self.notify("on_batch_begin", batch=shown, training=True)
+        batch[:2] = shown  # or change it
+        found = {}
+        if self.shows_predictions_:
+            with torch.no_grad(), evaluating(self.module_), self._autocast():
+                found["y_pred"] = self.module_(batch[0].clone()).float()
+        self._set_training(True)  # a callback may have predicted
+        step = self.train_step(batch) | found
+        self.history.record_batch("train_loss", step["loss"].item())
+        self.history.record_batch("train_batch_size", len(batch[0]))
+        self.notify("on_batch_end", batch=shown, training=True, **step)
+        return step["loss"]
+
+    def _show_validation(self, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
+        """Notify callbacks of validation batches, which are not larger than those of training."""
+        parts = (values.split(self.batch_size) for values in (x, y, logits))
+        for x_part, y_part, y_pred in zip(*parts, strict=True):
+            batch = [x_part, y_part]
+            self.notify("on_batch_begin", batch=batch, training=False)
+            loss = F.cross_entropy(y_pred, y_part)
+            self.history.record_batch("valid_loss", loss.item())
+            self.history.record_batch("valid_batch_size", len(y_part))
+            self.notify("on_batch_end", batch=batch, training=False, loss=loss, y_pred=y_pred)
+
+    def _tell_broken(self, what: str) -> None:
+        """Warn that an epoch ends the training; raise where there is none before it."""
         cure = "Lower lr, or scale the features (for example with StandardScaler)."
         if len(self.history) == 1:
             raise NonFiniteLossError(f"The {what} in the first epoch. {cure}")
@@ -291,28 +342,41 @@ class GroupNet(NeuralNet):
             NonFiniteLossWarning,
             stacklevel=2,
         )
-        return False
+
+    def _record_nothing(self, valid: EvaluationSource | None) -> None:
+        """Record of an epoch that cannot be judged what callbacks would look for."""
+        self.history.record("best", False)
+        if valid is not None:
+            for name in _JUDGED:
+                self.history.record(name, math.nan)
+            self.history.record("valid_loss_best", False)
+
+    def _record_best(self, name: str) -> None:
+        """Record whether a loss is the lowest so far: skorch's callbacks ask for it."""
+        value = self.history[-1][name]
+        self.history.record(f"{name}_best", value < self.lowest_[name])
+        self.lowest_[name] = min(value, self.lowest_[name])
 
     def _plan(self, y: torch.Tensor, s: torch.Tensor) -> list[Any] | None:
         plan = getattr(self.criterion_, "plan", None)
         return None if plan is None else plan(y, s, self.n_classes)
 
-    def _keep_if_best(self, valid: EvaluationSource | None) -> None:
+    def _keep_if_best(self, valid: EvaluationSource | None) -> str | None:
         """Record the judgement of the epoch, and keep its weights if it is the best.
 
-        Without validation the last one is.
+        Without validation the last one is. Returned is what is NaN or infinite, if anything.
         """
         score = (float(len(self.history)), 0.0)
         if valid is not None:
-            judgement = self._judge(valid)
+            judgement = self._judge(valid, show=bool(self.hooks_))
+            if judgement is None:
+                return "outputs on the validation part became NaN or infinite"
             score = judgement.score
             for name, value in judgement.facts.items():
                 self.history.record(name, value)
-            # skorch's nets have it, and some of its callbacks ask for it; the epoch kept is "best"
-            loss = judgement.facts["valid_loss"]
-            self.history.record("valid_loss_best", loss < self.lowest_loss_)
-            self.lowest_loss_ = min(loss, self.lowest_loss_)
+            self._record_best("valid_loss")  # the epoch that is kept is "best"
         self.history.record("best", self._keep_if_better(score))
+        return None
 
     def _keep_if_better(self, score: tuple[float, float]) -> bool:
         better = score > self.best_score_
@@ -323,8 +387,8 @@ class GroupNet(NeuralNet):
             }
         return better
 
-    def _judge(self, source: EvaluationSource) -> _Judgement:
-        """The loss and the accuracy of every cell of the validation part.
+    def _judge(self, source: EvaluationSource, *, show: bool = False) -> _Judgement | None:
+        """The loss and the accuracy of every cell of the validation part; None where some are NaN.
 
         The best epoch has the best worst cell, small ones drawn towards their class: a cell of two
         samples chooses nothing.
@@ -333,10 +397,11 @@ class GroupNet(NeuralNet):
         device = source.device
         loss = torch.zeros((), device=device)
         correct = torch.zeros(len(source.counts), device=device)
+        finite = torch.ones((), dtype=torch.bool, device=device)
         limit = 0  # as large as the batches
         embed = None if self.repaired_error is None else self.raw_module.embed
         embeddings = []
-        with torch.inference_mode(), self._autocast():
+        with torch.no_grad(), self._autocast():
             for x, y, cells in source:
                 outputs, limit = forward_what_fits(embed or self.module_, x, limit or len(x))
                 output = torch.cat(outputs)
@@ -344,8 +409,15 @@ class GroupNet(NeuralNet):
                     embeddings.append(output.float().cpu().numpy())
                     output = self.raw_module.head(output)
                 logits = output.float()
+                finite &= logits.isfinite().all()
+                if show:
+                    self._show_validation(x, y, logits)
                 loss += F.cross_entropy(logits, y, reduction="sum")
                 correct.index_add_(0, cells, (logits.argmax(1) == y).float())
+        if show:
+            self.history.record("valid_batch_count", math.ceil(len(source) / self.batch_size))
+        if not (bool(finite) and bool(loss.isfinite())):
+            return None
         hits = correct.cpu().numpy()
         present = source.counts > 0
         accuracy = hits[present] / source.counts[present]
@@ -369,4 +441,10 @@ class GroupNet(NeuralNet):
         if not self.history:
             return False
         waited = len(self.history) - self.best_epoch_
-        return self.history[-1]["stop"] or (self.patience is not None and waited >= self.patience)
+        return self.history[-1].get("stop", False) or (
+            self.patience is not None and waited >= self.patience
+        )
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    return bool(values.isfinite().all())

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .._device import forward_what_fits
+from .._finite import refuse_non_finite
 from ..criteria._modes import evaluating
+from ._features import as_features, in_precision_of
 from ._inputs import Inputs
 
 __all__ = ["Network", "embed_in_batches", "hidden_layers"]
@@ -66,6 +68,12 @@ class Network(nn.Module):
         return self.embedding is None
 
     @property
+    def first_linear(self) -> nn.Linear:
+        """The layer that takes the inputs where these are a matrix."""
+        layers = [self.head] if self.embedding is None else self.embedding.modules()
+        return next(layer for layer in layers if isinstance(layer, nn.Linear))
+
+    @property
     def mixing_layers(self) -> tuple[str, ...]:
         """Modules behind which manifold mixup may mix: the first two blocks, and the embedding."""
         if self.embedding is None:
@@ -83,7 +91,7 @@ class Network(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings of shape (batch, n_features)."""
-        return x if self.embedding is None else self.embedding(x).flatten(1)
+        return x if self.embedding is None else self.embedding(in_precision_of(self.embedding, x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits of shape (batch, n_classes)."""
@@ -152,7 +160,7 @@ def embed_in_batches(
     Parameters
     ----------
     module : Module or None
-        Its outputs are flattened to two dimensions. None passes the samples on.
+        Its outputs are made matrices. None passes the samples on.
     inputs : Inputs
         The samples, on the device where the module is.
     rows : ndarray of int, default=None
@@ -163,20 +171,32 @@ def embed_in_batches(
     Returns
     -------
     ndarray of shape (n_samples, n_outputs), dtype float32
+
+    Raises
+    ------
+    NonFiniteOutputError
+        If the module gives NaN or infinite values.
     """
     if rows is None:
         rows = np.arange(len(inputs))
-    module = nn.Identity() if module is None else module
+    network = nn.Identity() if module is None else module
     out: np.ndarray | None = None
     done = limit = 0
     half = torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32)
-    with torch.inference_mode(), evaluating(module), half:
+
+    def forward(x: Tensor) -> Tensor:
+        return as_features(network(in_precision_of(module, x)), len(x))
+
+    # no inference mode: tables that a module makes now would be lost to a training after it
+    with torch.no_grad(), evaluating(network), half:
         for batch in inputs.chunks(rows):
-            outputs, limit = forward_what_fits(module, batch, limit or len(batch))
-            part = torch.cat(outputs).flatten(1)
+            outputs, limit = forward_what_fits(forward, batch, limit or len(batch))
+            part = torch.cat(outputs)
             if out is None:
                 out = np.empty((len(rows), part.shape[1]), dtype=np.float32)
-            out[done : done + len(part)] = part.float().cpu().numpy()
+            out[done : done + len(part)] = part.cpu().numpy()
             done += len(part)
     assert out is not None, "there is at least one sample"
+    if module is not None:
+        refuse_non_finite(out, rows, half=dtype == torch.float16)
     return out

@@ -63,6 +63,19 @@ class InputScaling:
         x /= torch.from_numpy(self.scale).to(x)
         return ArrayInputs(x, inputs.device)
 
+    def apply_to(self, x: Tensor) -> Tensor:
+        """Standardise some rows."""
+        x = x.float() - torch.from_numpy(self.mean).to(x.device, torch.float32)
+        return x / torch.from_numpy(self.scale).to(x.device, torch.float32)
+
+    @torch.no_grad()
+    def unfold_from(self, layer: nn.Linear) -> None:
+        """Undo :meth:`fold_into`."""
+        weight = layer.weight.double().cpu()
+        bias = layer.bias.double().cpu() + weight @ torch.from_numpy(self.mean)
+        layer.weight.copy_(weight * torch.from_numpy(self.scale))
+        layer.bias.copy_(bias)
+
     @torch.no_grad()
     def fold_into(self, layer: nn.Linear) -> None:
         """Let a layer that knows standardised features take them as they come."""

@@ -79,6 +79,9 @@ class TrainingSource:
         if isinstance(batches, np.ndarray):
             yield from self._steps(batches, plan)
         else:
+            # a last batch of one sample, of which batch norm has nothing, joins the one before
+            if len(batches) > 1 and len(batches[-1]) == 1 < len(batches[-2]):
+                batches = [*batches[:-2], np.concatenate(batches[-2:])]
             for _, alike in groupby(batches, len):
                 yield from self._steps(np.stack(list(alike)), plan)
 

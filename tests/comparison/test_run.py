@@ -118,11 +118,33 @@ def test_failures_are_tried_again(tmp_path):
     assert list(tmp_path.glob("bad*")) == []
 
 
-def test_functions_defined_on_the_spot_are_refused_with_a_folder(tmp_path):
-    own = make_pipeline(FunctionTransformer(lambda X: X), LogisticRegression())
-    with pytest.raises(ValueError, match="leave folder out"):
+def test_what_no_result_can_be_named_by_is_refused_with_a_folder(tmp_path):
+    class Closed:
+        def __reduce__(self):
+            raise TypeError("not to be copied")
+
+        def __deepcopy__(self, memo):
+            return self
+
+        def __call__(self, X):
+            return X
+
+    own = make_pipeline(FunctionTransformer(Closed()), LogisticRegression())
+    with pytest.raises(ValueError, match=r"nobody can tell .*Closed.*leave folder out"):
         quick(X, Y, PLACE, methods={"own": own}, folder=tmp_path)
-    assert quick(X, Y, PLACE, methods={"own": own}).errors_ == {}
+
+
+def test_results_of_functions_without_names_are_those_of_their_code(tmp_path):
+    results = []
+    for function in (lambda X: X, lambda X: -X[:, :1], lambda X: X):
+        own = make_pipeline(FunctionTransformer(function), LogisticRegression())
+        results.append(quick(X, Y, PLACE, methods={"own": own}, folder=tmp_path))
+        assert results[-1].errors_ == {}
+    first, other, again = (
+        result.to_frame().drop(columns="seconds", errors="ignore") for result in results
+    )
+    assert first.equals(again)
+    assert not first.equals(other)
 
 
 class Never(Logged):

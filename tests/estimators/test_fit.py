@@ -32,9 +32,10 @@ class Recorder(Callback):
         self.epochs, self.batches, self.states, self.losses = 0, 0, [], []
         return self
 
-    def on_batch_end(self, net, loss=None, **_):
-        self.batches += 1
-        self.losses.append(loss.item())
+    def on_batch_end(self, net, training, loss=None, **_):
+        if training:
+            self.batches += 1
+            self.losses.append(loss.item())
 
     def on_epoch_end(self, net, **_):
         self.epochs += 1
@@ -459,7 +460,11 @@ def test_callbacks_see_every_batch_and_epoch(name):
     assert recorder.epochs == 3
     assert recorder.batches == 3 * 4  # 160 in training
     assert model.history_["train_loss"][0] == pytest.approx(np.mean(recorder.losses[:4]), rel=1e-5)
-    assert [len(epoch["batches"]) for epoch in model.net_.history] == [4, 4, 4]
+    for epoch in model.net_.history:
+        assert [sorted(batch) for batch in epoch["batches"]] == [
+            *[["train_batch_size", "train_loss"]] * 4,
+            ["valid_batch_size", "valid_loss"],
+        ]
 
 
 def test_callbacks_change_nothing_by_watching():

@@ -1,6 +1,8 @@
 """Runs that were killed go on, finished ones are loaded, and neither is mixed up with another."""
 
 import threading
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from gbmix_sklearn import GBMixError, NonFiniteLossWarning
 from gbmix_sklearn._files import replace_file
 from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.refit import Recipe
 from gbmix_sklearn.training import GroupNet, fingerprint
 
 from ..estimators.problems import images, method, problem
@@ -34,14 +37,18 @@ class Killed(Exception):
     """What takes the place of a power failure."""
 
 
-class KillAfter(Callback):
-    def __init__(self, epoch, error=Killed):
-        self.epoch = epoch
-        self.error = error
+@contextmanager
+def killed_after(epoch, error=Killed):
+    """Let the fits within end at the begin of the epoch after one that was saved."""
+    real = GroupNet._train_epoch
 
-    def on_epoch_begin(self, net, **_):  # when the one before was saved
-        if len(net.history) == self.epoch + 1:
-            raise self.error
+    def train_epoch(self, source):
+        if len(self.history) == epoch + 1:
+            raise error
+        return real(self, source)
+
+    with mock.patch.object(GroupNet, "_train_epoch", train_epoch), pytest.raises(error):
+        yield
 
 
 @pytest.fixture
@@ -72,10 +79,10 @@ def runs(folder):
 def test_every_method_goes_on_to_the_same_bits(name, tmp_path):
     X, y, s = problem()
     whole = method(name).fit(X, y, s)
-    model = method(name, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
-    with pytest.raises(Killed):
+    model = method(name, checkpoint_dir=tmp_path)
+    with killed_after(1):
         model.fit(X, y, s)
-    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
+    assert outcome(model.fit(X, y, s)) == outcome(whole)
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
@@ -86,12 +93,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(configuration, error, tmp_path, s
     whole = method("GBMix", **options).fit(X, y, s)
     per_epoch = steps[0] // 6
     model = method("GBMix", **options, checkpoint_dir=tmp_path)
-    model.set_params(callbacks=[KillAfter(2, error)])
-    with pytest.raises(error):
+    with killed_after(2, error):
         model.fit(X, y, s)
     assert not hasattr(model, "head_")
     steps[0] = 0
-    model.set_params(callbacks=None).fit(X, y, s)
+    model.fit(X, y, s)
     assert steps[0] == 4 * per_epoch
     assert str(outcome(model)) == str(outcome(whole))  # as text, since NaN is not NaN
     assert model.best_epoch_ == whole.best_epoch_
@@ -101,10 +107,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(configuration, error, tmp_path, s
 def test_other_methods_go_on_as_well(name, tmp_path):
     X, y, s = problem()
     whole = method(name).fit(X, y, s)
-    model = method(name, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
-    with pytest.raises(Killed):
+    model = method(name, checkpoint_dir=tmp_path)
+    with killed_after(1):
         model.fit(X, y, s)
-    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
+    assert outcome(model.fit(X, y, s)) == outcome(whole)
 
 
 def test_a_run_with_batch_norm_goes_on(tmp_path):
@@ -114,10 +120,10 @@ def test_a_run_with_batch_norm_goes_on(tmp_path):
     )
     options = {"backbone": backbone, "batch_size": 16, "max_epochs": 4}
     whole = method("GBMix", **options).fit(X, y, s)
-    model = method("GBMix", **options, checkpoint_dir=tmp_path, callbacks=[KillAfter(2)])
-    with pytest.raises(Killed):
+    model = method("GBMix", **options, checkpoint_dir=tmp_path)
+    with killed_after(2):
         model.fit(X, y, s)
-    assert outcome(model.set_params(callbacks=None).fit(X, y, s)) == outcome(whole)
+    assert outcome(model.fit(X, y, s)) == outcome(whole)
 
 
 @pytest.mark.parametrize("how", ["all epochs", "patience", "callback", "explosion"])
@@ -159,8 +165,6 @@ def test_every_difference_has_a_folder_of_its_own(tmp_path):
         ({"random_state": 1}, (X, y, s), {}),
         ({"alpha": 0.5}, (X, y, s), {}),
         ({"hidden_units": (3,)}, (X, y, s), {}),
-        ({"refit": RidgeClassifier()}, (X, y, s), {}),
-        ({"refit": RidgeClassifier(alpha=2)}, (X, y, s), {}),
         ({"backbone": torch.nn.Linear(5, 3)}, (X, y, s), {}),
         ({"backbone": torch.nn.Linear(5, 3)}, (X, y, s), {}),  # other weights
         ({}, (changed, y, s), {}),
@@ -176,6 +180,40 @@ def test_every_difference_has_a_folder_of_its_own(tmp_path):
         assert len(runs(tmp_path)) == number
     method("ERM", max_epochs=1, checkpoint_dir=tmp_path).fit(X, y, s)
     assert len(runs(tmp_path)) == len(fits) + 1
+
+
+@pytest.mark.parametrize("hidden_units", [(), (4,)])
+def test_what_comes_after_the_steps_trains_nothing_anew(hidden_units, tmp_path, steps):
+    X, y, s = problem()
+    options = {"hidden_units": hidden_units, "refit": "anchored", "patience": 20}
+    method("GBMix", **options, checkpoint_dir=tmp_path).fit(X, y, s)
+    steps[0] = 0
+    for other in (
+        {"refit": "dfr"},
+        {"refit": RidgeClassifier(alpha=2)},
+        {"refit": Recipe(penalty="anchored", n_draws=3)},
+        {"device": "cpu"},
+        {"num_workers": 0, "verbose": 1},
+        {"patience": 21},
+    ):
+        model = method("GBMix", **(options | other), checkpoint_dir=tmp_path).fit(X, y, s)
+        assert steps[0] == 0
+        fresh = method("GBMix", **(options | other)).fit(X, y, s)
+        assert outcome(model) == outcome(fresh)
+        steps[0] = 0
+    assert len(runs(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("lr", [0.01, 1.0])
+def test_a_run_with_more_or_less_patience_is_that_of_its_own(lr, tmp_path):
+    """It goes on where it had stopped, and is not taken where it has gone past its end."""
+    X, y, s = problem(seed=3)
+    X[:, :2] /= 3
+    for patience in (3, 6, 2, 3, None):
+        options = {"max_epochs": 12, "patience": patience, "lr": lr}
+        kept = method("ERM", checkpoint_dir=tmp_path, **options).fit(X, y, s)
+        assert outcome(kept) == outcome(method("ERM", **options).fit(X, y, s))
+    assert len(runs(tmp_path)) == 1
 
 
 def test_what_only_watches_makes_no_difference(tmp_path, capsys):
@@ -289,10 +327,10 @@ def test_the_explosion_after_a_restart_keeps_the_best_epoch(tmp_path):
                 net.optimizer_.param_groups[0]["lr"] = 1e30
 
     X, y, s = problem()
-    options = {"max_epochs": 6, "checkpoint_dir": tmp_path}
-    with pytest.raises(Killed):
-        method("GBMix", **options, callbacks=[KillAfter(2)]).fit(X, y, s)
-    model = method("GBMix", **options, callbacks=[Explode()])
+    options = {"max_epochs": 6, "checkpoint_dir": tmp_path, "callbacks": [Explode()]}
+    with killed_after(2):
+        method("GBMix", **options).fit(X, y, s)
+    model = method("GBMix", **options)
     with pytest.warns(NonFiniteLossWarning, match="epoch 3"):
         model.fit(X, y, s)
     calm = method("GBMix", max_epochs=2).fit(X, y, s)
@@ -336,10 +374,10 @@ def test_a_killed_run_on_images_goes_on_to_the_same_bits(configuration, tmp_path
     X, y, s = pictures()
     options = {"max_epochs": 3, "patience": None} | PICTURES[configuration]
     whole = small(**options).fit(X, y, s)
-    model = small(**options, checkpoint_dir=tmp_path, callbacks=[KillAfter(1)])
-    with pytest.raises(Killed):
+    model = small(**options, checkpoint_dir=tmp_path)
+    with killed_after(1):
         model.fit(X, y, s)
-    model.set_params(callbacks=None).fit(list(X), y, s)  # the same images in another form
+    model.fit(list(X), y, s)  # the same images in another form
     assert len(runs(tmp_path)) == 1
     assert outcome(model) == outcome(whole)
 

@@ -20,6 +20,7 @@ from gbmix_sklearn.training import (
     ArrayInputs,
     Checkpoint,
     EvaluationSource,
+    Features,
     GroupNet,
     Network,
     TrainingSource,
@@ -89,8 +90,9 @@ class Rates(Callback):
         self.seen = []
         return self
 
-    def on_batch_begin(self, net, **_):
-        self.seen.append([group["lr"] for group in net.optimizer_.param_groups])
+    def on_batch_begin(self, net, training, **_):
+        if training:
+            self.seen.append([group["lr"] for group in net.optimizer_.param_groups])
 
 
 def test_the_head_has_a_rate_of_its_own_and_the_history_that_of_the_rest():
@@ -319,7 +321,7 @@ def test_frozen_weights_are_not_held_against_the_training():
         def forward(self, x):
             return x
 
-    net = make_net(network(Frozen())).partial_fit(*sources())
+    net = make_net(network(nn.Sequential(Frozen(), Features(5)))).partial_fit(*sources())
     assert len(net.history) == 4
 
 
