@@ -167,6 +167,9 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
             X = as_pandas(X)
         groups = take_groups(X, groups, self.group_columns)
         check_same_order(X=X, y=y, groups=groups)
+        # of an earlier fit: its last layer knows other classes, should this one fail
+        for name in ("net_", "head_"):
+            self.__dict__.pop(name, None)
         X, y, attribute = self._check_training_data(X, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -190,8 +193,7 @@ class GroupClassifier(LastLayer, StepSizes, CallbackSupportMixin, ClassifierMixi
                 stacklevel=2,
             )
 
-        for name in ("net_", "head_"):  # of an earlier fit, which would hold memory meanwhile
-            self.__dict__.pop(name, None)
+        self._check_refit(self.classes_)
         seeds = self._seeds()
         parts = self._divide(cells, validation, seeds["parts"], units)
         self._check_parts(cells, parts, validation)  # before hours of training, not after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
 from numbers import Integral, Real
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..refit import RECIPES, LearnedRecipe, Recipe, find_recipe
@@ -176,6 +177,8 @@ class Parameters:
 
     def _check_parameters(self) -> None:
         """Check what the constraints of single parameters cannot tell."""
+        if isinstance(self.refit, Recipe):
+            self.refit.check()
         self._check_backbone_parameters()
         if not all(isinstance(units, Integral) and units > 0 for units in self.hidden_units):
             raise ValueError(
@@ -198,6 +201,23 @@ class Parameters:
             raise ValueError(
                 "checkpoint_dir needs an integer random_state: with any other, a restarted fit "
                 "could not tell that it is the same run"
+            )
+
+    def _check_refit(self, classes: np.ndarray) -> None:
+        """Try a classifier that is given as `refit` on a few numbers, before hours of training."""
+        if self._refit is None or isinstance(self._refit, str | Recipe | LearnedRecipe):
+            return
+        trial = clone(self._refit)
+        if trial.get_params().get("random_state", 0) is None:
+            trial.set_params(random_state=0)  # or it would draw from NumPy's global state
+        y = np.repeat(classes, 20)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial.fit(np.random.default_rng(0).normal(size=(len(y), 3)), y)
+        if not (hasattr(trial, "coef_") and hasattr(trial, "intercept_")):
+            raise TypeError(
+                "refit must be a linear classifier, which has coef_ and intercept_ once it is "
+                f"fitted, such as RidgeClassifier(), got {self._refit!r}"
             )
 
     def _check_backbone_parameters(self) -> None:

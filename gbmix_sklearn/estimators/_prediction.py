@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..groups import take_groups
-from ..refit import linear_decision, linear_probabilities
+from ..refit import LearnedRecipe, Recipe, linear_decision, linear_probabilities
 from ..training import GroupNet
 from ._array_backbone import ArrayBackbone
 from ._duplicates import SeenSamples
@@ -25,7 +25,8 @@ __all__ = ["Prediction"]
 
 def _knows_probabilities(estimator: Prediction) -> bool:
     head = getattr(estimator, "head_", estimator.refit)
-    return head is None or isinstance(head, str) or hasattr(head, "predict_proba")
+    known = head is None or isinstance(head, str | Recipe | LearnedRecipe)
+    return known or hasattr(head, "predict_proba")
 
 
 class Prediction(InputChecks, ClassNamePrefixFeaturesOutMixin, TransformerMixin):

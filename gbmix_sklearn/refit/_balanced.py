@@ -128,6 +128,8 @@ def refit_head(
     recipe = find_recipe(estimator)
     if isinstance(recipe, LearnedRecipe):
         raise TypeError("a learned balance has no draws: see learned_head")
+    if recipe is not None:
+        recipe.check()
     anchor = None
     if trained is not None and recipe is not None and recipe.penalty == "anchored":
         anchor = anchor_of(trained, present, (mean, scale))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,10 @@ __all__ = [
 DFR_C = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 #: the same for the penalty on the distance, which does not grow with the number of samples
 ANCHORED_C = (0.1, 1.0, 10.0, 100.0, 1000.0)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < np.inf
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,26 @@ class Recipe:
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}, got {value!r}")
+
+    def check(self) -> None:
+        """Refuse numbers that no fit could work with.
+
+        Raises
+        ------
+        ValueError
+            If one is out of range.
+        """
+        if not _is_positive(self.intercept_scaling):
+            raise ValueError(
+                f"intercept_scaling must be a positive number, got {self.intercept_scaling!r}"
+            )
+        if not isinstance(self.n_draws, Integral) or self.n_draws < 1:
+            raise ValueError(f"n_draws must be a whole number of at least 1, got {self.n_draws!r}")
+        given = self.C is None or isinstance(self.C, tuple | list)
+        if not given or (self.C is not None and not (self.C and all(map(_is_positive, self.C)))):
+            raise ValueError(
+                f"C must be None or a tuple of positive numbers, such as (0.1, 1.0), got {self.C!r}"
+            )
 
     @property
     def grid(self) -> tuple[float, ...]:
@@ -152,11 +177,14 @@ class LearnedRecipe:
     max_average_loss: float | None = None
 
     def __post_init__(self) -> None:
-        if self.n_rounds < 1:
-            raise ValueError(f"n_rounds must be at least 1, got {self.n_rounds!r}")
-        if not self.eta >= 0:
-            raise ValueError(f"eta must be at least 0, got {self.eta!r}")
-        if self.max_average_loss is not None and not 0 <= self.max_average_loss <= 1:
+        if not isinstance(self.n_rounds, Integral) or self.n_rounds < 1:
+            raise ValueError(
+                f"n_rounds must be a whole number of at least 1, got {self.n_rounds!r}"
+            )
+        if not isinstance(self.eta, Real) or not 0 <= float(self.eta) < np.inf:
+            raise ValueError(f"eta must be a number of at least 0, got {self.eta!r}")
+        loss = self.max_average_loss
+        if loss is not None and not (isinstance(loss, Real) and 0 <= float(loss) <= 1):
             raise ValueError(
                 f"max_average_loss must be None or from 0 to 1, got {self.max_average_loss!r}"
             )

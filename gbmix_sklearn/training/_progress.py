@@ -115,7 +115,7 @@ def with_steps_shown(batches: Iterable[tuple], epoch: int, n_steps: int) -> Iter
     start = told = time.perf_counter()
     for step, batch in enumerate(batches):
         now = time.perf_counter()
-        if now - told >= SILENCE:
+        if step and now - told >= SILENCE:  # before the first nobody knows how long they take
             told = now
             left = in_words((now - start) / step * (n_steps - step))
             print(f"epoch {epoch}: step {step}/{n_steps}, {left} left", file=sys.stderr, flush=True)  # noqa: T201

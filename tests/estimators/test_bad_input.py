@@ -6,11 +6,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 from sklearn.utils._param_validation import InvalidParameterError
 
 from gbmix_sklearn import GBMixClassifier, GroupsError, MissingGroupsWarning
 from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn.refit import LearnedRecipe, Recipe
+from gbmix_sklearn.training import GroupNet
 
 from .problems import method, problem, requires_groups
 
@@ -304,3 +310,40 @@ def test_group_columns_of_other_tables(library):
     assert list(found.feature_names_in_) == list(expected.feature_names_in_)
     assert (found.predict(make(frame)) == expected.predict(frame)).all()
     assert (found.predict(make(frame.drop(columns="sex"))) == expected.predict(frame)).all()
+
+
+NEVER = {
+    "C is no tuple": Recipe(C=1.0),
+    "no C": Recipe(C=()),
+    "C of 0": Recipe(C=(0.0,)),
+    "infinite C": Recipe(penalty="anchored", C=(np.inf,)),
+    "no draw": Recipe(n_draws=0),
+    "half a draw": Recipe(n_draws=2.5),
+    "intercept": Recipe(intercept_scaling=0.0),
+    "not linear": RandomForestClassifier(n_estimators=2),
+    "with a kernel": SVC(),
+    "a pipeline": make_pipeline(LogisticRegression()),
+    "its own parameter": LogisticRegression(C=-1),
+}
+
+
+@pytest.mark.parametrize("kind", NEVER)
+def test_a_refit_that_can_never_work_is_refused_before_training(kind, monkeypatch):
+    X, y, s = problem()
+    monkeypatch.setattr(GroupNet, "fit_loop", lambda *_: pytest.fail("trained"))
+    with pytest.raises((ValueError, TypeError), match=r"must be"):
+        method("GBMix", refit=NEVER[kind], hidden_units=(4,)).fit(X, y, s)
+
+
+@pytest.mark.parametrize("refit", [Recipe(), LearnedRecipe(), "dfr", None])
+def test_probabilities_are_there_before_a_fit(refit):
+    assert hasattr(method("GBMix", refit=refit), "predict_proba")
+
+
+def test_a_fit_that_fails_leaves_no_last_layer_of_other_classes():
+    X, y, s = problem()
+    model = method("GBMix").fit(X, np.where(y, "cat", "dog"), s)
+    with pytest.raises(ValueError, match="y_val"):
+        model.fit(X, np.where(y, "yak", "zebra"), s, X_val=X)
+    with pytest.raises(NotFittedError):
+        model.predict(X)

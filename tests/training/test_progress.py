@@ -222,3 +222,10 @@ method("GBMix", verbose=1, callbacks=[Leave()]).fit(*problem())
     )
     assert [line[:9] for line in epochs(result.stdout)] == ["epoch 1/3", "epoch 2/3"]
     assert result.stderr == ""
+
+
+def test_a_first_step_that_takes_long_says_nothing_about_the_rest(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(_progress.time, "perf_counter", lambda: next(clock))
+    assert len(list(_progress.with_steps_shown([(1,), (2,)], epoch=1, n_steps=2))) == 2
+    assert capsys.readouterr().err == "epoch 1: step 1/2, 40 s left\n"
