@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +15,7 @@ from gbmix_sklearn import TimmEmbedder, load_adult
 from gbmix_sklearn.groups import Cells, make_cells
 
 from ._data import tabular_features
+from ._parts import Division, Part
 from ._tabular_data import compas
 from .paper import data
 
@@ -22,8 +23,6 @@ __all__ = [
     "BACKBONE",
     "CACHE",
     "PROBLEMS",
-    "Division",
-    "Part",
     "Problem",
     "divide",
     "embedded",
@@ -74,41 +73,6 @@ PROBLEMS = {
         Problem("COMPAS, charge by race", "COMPAS", {"groups": "race", "merge_rare_races": True}),
     )
 }
-
-
-class Part(NamedTuple):
-    """Standardised features, labels and groups of a part.
-
-    `units` says which samples are of one person; None where every sample is alone.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    groups: np.ndarray
-    units: np.ndarray | None = None
-
-    def followed_by(self, other: Part) -> Part:
-        """The samples of both, with the features on the scale they have."""
-        arrays = (np.concatenate(pair) for pair in zip(self[:3], other[:3], strict=True))
-        units = None
-        if self.units is not None and other.units is not None:
-            units = np.concatenate([self.units, other.units])
-        return Part(*arrays, units)
-
-
-class Division(NamedTuple):
-    """The parts of a problem with one seed.
-
-    `cells` and `units` are of all samples, in the order of the data set, which no seed changes;
-    `in_test` says which of them are in the test part.
-    """
-
-    train: Part
-    valid: Part
-    test: Part
-    cells: Cells
-    units: np.ndarray | None
-    in_test: np.ndarray
 
 
 def divide(problem: Problem, root: Path, seed: int) -> Division:

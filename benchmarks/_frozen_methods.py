@@ -28,13 +28,16 @@ from gbmix_sklearn.estimators import METHODS
 from gbmix_sklearn.groups import make_cells
 
 from ._divisions import scores
-from ._frozen_data import Division, Part, Problem
-from ._tabular_methods import cell_balanced_weights
+from ._frozen_data import Problem
+from ._parts import Division, Part, cell_balanced_weights
 from .paper.choice import choose
 
 __all__ = [
     "ABLATIONS",
     "BASELINE",
+    "BOOSTED",
+    "BOOSTED_LEARNED",
+    "BOOSTING",
     "BOTH_PARTS",
     "CORE",
     "FAMILIES",
@@ -42,9 +45,15 @@ __all__ = [
     "SECOND",
     "Family",
     "Fitted",
+    "boosted",
+    "boosting",
+    "chosen",
     "class_scaled",
     "fit",
+    "learned_logistic",
+    "logistic",
     "methods_of",
+    "own",
     "takes_part",
 ]
 
@@ -52,6 +61,8 @@ __all__ = [
 BASELINE = "logistic, cell-weighted"
 BOTH_PARTS = "logistic, cell-weighted, then on both parts"
 LEARNED = "logistic, learned balance"
+BOOSTED = "boosting, cell-weighted"
+BOOSTED_LEARNED = "boosting, learned balance"
 #: inverse strengths of the penalty, from strong to weak
 PENALTIES = tuple(10.0**power for power in range(-5, 3))
 #: those that are tried with a learned balance, where there are few features; it takes forty fits
@@ -66,6 +77,8 @@ BOOSTING = tuple(
 ABLATIONS: dict[str, dict[str, Any]] = {
     "GBMix without refit": {"refit": None},
     "GBMix without mixing": {"mix": False},
+    "GBMix, learned shares": {"cell_shares": "learned"},
+    "GBMix without refit, learned shares": {"refit": None, "cell_shares": "learned"},
 }
 
 
@@ -83,7 +96,7 @@ Family = Callable[[Division, int], Iterator[Fitted]]
 def logistic(division: Division, seed: int) -> Iterator[Fitted]:
     """Logistic regression with cells of equal weight, C chosen."""
     train, valid = division.train, division.valid
-    setting, model = _chosen(_warm_path(train), valid)
+    setting, model = chosen(_warm_path(train), valid)
     yield Fitted(BASELINE, setting, model.predict)
     whole = train.followed_by(valid)
     model = LogisticRegression(**setting, max_iter=1000)
@@ -96,7 +109,7 @@ def learned_logistic(division: Division, seed: int) -> Iterator[Fitted]:
     whole = division.train.followed_by(division.valid)
     penalties = LEARNED_PENALTIES
     if whole.X.shape[1] > MANY_FEATURES:
-        setting, _ = _chosen(_warm_path(division.train), division.valid)
+        setting, _ = chosen(_warm_path(division.train), division.valid)
         penalties = (setting["C"],)
     models = [({"C": C}, LogisticRegression(C=C, max_iter=1000)) for C in penalties]
     setting, model = _learned(models, whole, seed)
@@ -134,21 +147,22 @@ def boosting(division: Division, seed: int) -> Iterator[Fitted]:
     train, valid = division.train, division.valid
     weights = cell_balanced_weights(train)
     fits = (
-        (setting, _boosting(setting, seed).fit(train.X, train.y, sample_weight=weights))
+        (setting, boosted(setting, seed).fit(train.X, train.y, sample_weight=weights))
         for setting in BOOSTING
     )
-    setting, model = _chosen(fits, valid)
-    yield Fitted("boosting, cell-weighted", setting, model.predict)
+    setting, model = chosen(fits, valid)
+    yield Fitted(BOOSTED, setting, model.predict)
     whole = train.followed_by(valid)
-    setting, learned = _learned([(setting, _boosting(setting, seed))], whole, seed)
-    yield Fitted("boosting, learned balance", setting, learned.predict)
+    setting, learned = _learned([(setting, boosted(setting, seed))], whole, seed)
+    yield Fitted(BOOSTED_LEARNED, setting, learned.predict)
 
 
-def _boosting(setting: dict[str, Any], seed: int) -> HistGradientBoostingClassifier:
+def boosted(setting: dict[str, Any], seed: int) -> HistGradientBoostingClassifier:
+    """Boosted trees of scikit-learn's."""
     return HistGradientBoostingClassifier(random_state=seed, **setting)
 
 
-def _chosen(fits: Iterable[tuple[dict[str, Any], Any]], valid: Part) -> tuple[dict[str, Any], Any]:
+def chosen(fits: Iterable[tuple[dict[str, Any], Any]], valid: Part) -> tuple[dict[str, Any], Any]:
     """The setting that is best for the worst group of the validation part, and its fit."""
     tried = [
         (setting, model, scores(valid.y, model.predict(valid.X), valid.groups))
@@ -249,7 +263,7 @@ CORE = ("logistic", "GBMix", "RWG", "GroupDRO", "DFR", "ERM")
 SECOND = (LEARNED, "boosting", *ABLATIONS, "SUBG", "Mixup")
 _OF_FAMILY = {
     "logistic": (BASELINE, BOTH_PARTS),
-    "boosting": ("boosting, cell-weighted", "boosting, learned balance"),
+    "boosting": (BOOSTED, BOOSTED_LEARNED),
     "ERM": ("ERM", "ERM, class-scaled", "ERM, thresholds"),
 }
 

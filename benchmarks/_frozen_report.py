@@ -13,7 +13,7 @@ from ._frozen_methods import BASELINE
 from ._markdown import pipes, spread
 from ._packed import unpack_codes, unpack_flags
 
-__all__ = ["block", "interval", "score"]
+__all__ = ["COLUMNS", "block", "data_table", "interval", "score"]
 
 #: what is held against all others
 SUBJECT = "GBMix"
@@ -33,7 +33,7 @@ def block(results: dict[str, Any], source: str) -> str:
     n_seeds = frame["seed"].nunique()
     seeds = f"mean ± std of {n_seeds} seeds" if n_seeds > 1 else "one seed"
     parts = [
-        _data_table(results, problems),
+        data_table(results, problems),
         f"#### {SUBJECT} in all of them",
         _overview(frame, differences, problems),
         _verdict(differences, problems),
@@ -67,7 +67,8 @@ def score(values: pd.Series) -> str:
     return spread(values) if len(values) > 1 else f"{100 * values.item():.1f}"
 
 
-def _data_table(results: dict[str, Any], problems: list[str]) -> str:
+def data_table(results: dict[str, Any], problems: list[str]) -> str:
+    """What is told, of how many, and how small the smallest cell is."""
     rows = []
     for problem in problems:
         about = next(d for d in results["data"] if d["problem"] == problem)

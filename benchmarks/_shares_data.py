@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from gbmix_sklearn import subgroup_train_test_split
 
-from ._frozen_data import CACHE, Division, Part, Problem, embedded, named_cells
+from ._frozen_data import CACHE, Problem, embedded, named_cells
+from ._parts import Division, Part
 from .paper import data
 
 __all__ = ["PROBLEMS", "RATIOS", "SharedProblem", "divide", "thinned"]

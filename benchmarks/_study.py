@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from . import _records
 from ._divisions import scores
-from ._frozen_data import Division, Problem
 from ._frozen_methods import BASELINE, Family, methods_of
 from ._intervals import Outcomes, PairedBootstrap
 from ._packed import pack_codes, pack_flags, unpack_codes, unpack_flags
+from ._parts import Division
 from .paper.data import AbsentError
 
 __all__ = ["Study", "compare", "outcomes_of"]
@@ -31,8 +31,20 @@ __all__ = ["Study", "compare", "outcomes_of"]
 Job = tuple[str, int, str]
 
 
+class NamedProblem(Protocol):
+    """What a study needs to know of a problem."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def image_size(self) -> int | None: ...
+
+
+P = TypeVar("P", bound=NamedProblem)
+
+
 @dataclass(frozen=True)
-class Study:
+class Study(Generic[P]):
     """What is run: problems, families of methods, and in which order.
 
     Attributes
@@ -41,8 +53,8 @@ class Study:
         Of the command and the file of the results.
     about : str
         A line for its help.
-    problems : mapping of str to Problem
-        By name.
+    problems : mapping of str to problem
+        By name; a problem has a `name`, and an `image_size`, which is None for tables.
     families : mapping of str to callable
         By name.
     divide : callable
@@ -54,16 +66,22 @@ class Study:
         What is compared besides all with the baseline and with the first.
     baseline : str
         The method that all others are held against.
+    methods_of : callable
+        The methods that a family yields, by its name.
+    seeds : int
+        How many there are unless asked for otherwise.
     """
 
     name: str
     about: str
-    problems: Mapping[str, Problem]
+    problems: Mapping[str, P]
     families: Mapping[str, Family]
-    divide: Callable[[Problem, Path, int], Division]
+    divide: Callable[[P, Path, int], Division]
     jobs: Callable[[list[str], list[str], int], Iterator[Job]]
     pairs: tuple[tuple[str, str], ...] = ()
     baseline: str = BASELINE
+    methods_of: Callable[[str], tuple[str, ...]] = methods_of
+    seeds: int = 3
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run what is asked for on the command line and not there yet."""
@@ -74,7 +92,7 @@ class Study:
         at: tuple[str, int] | None = None
         absent: set[str] = set()
         for name, seed, family in self.jobs(arguments.problems, arguments.methods, arguments.seeds):
-            methods = methods_of(family)
+            methods = self.methods_of(family)
             if name in absent or all((name, seed, method) in done for method in methods):
                 continue
             problem = self.problems[name]
@@ -88,10 +106,13 @@ class Study:
                     continue
                 at = name, seed
             _add(results, problem, seed, division)
-            for found in _records_of(self.families[family], division, seed):
-                results["records"].append({"problem": name, **found})
-                _write(results, arguments.out)
-                print(_line(results["records"][-1]), flush=True)
+            try:
+                for found in _records_of(self.families[family], division, seed):
+                    results["records"].append({"problem": name, **found})
+                    _write(results, arguments.out)
+                    print(_line(results["records"][-1]), flush=True)
+            except ModuleNotFoundError as error:  # a rival's
+                print(f"absent: {family}: {error}", file=sys.stderr, flush=True)
         self._compare(results, *(about["problem"] for about in results["data"]))
         _write(results, arguments.out)
         return 0
@@ -116,7 +137,7 @@ class Study:
                             metavar="PROBLEM")  # fmt: skip
         parser.add_argument("--methods", nargs="+", default=families, choices=families,
                             metavar="METHOD")  # fmt: skip
-        parser.add_argument("--seeds", type=int, default=3)
+        parser.add_argument("--seeds", type=int, default=self.seeds)
         parser.add_argument("--out", type=Path, metavar="FILE",
                             default=_records.RESULTS / f"{self.name}.json")  # fmt: skip
         return parser
@@ -149,7 +170,7 @@ def _line(record: dict[str, Any]) -> str:
     )
 
 
-def _describe(problem: Problem, division: Division) -> dict[str, Any]:
+def _describe(problem: NamedProblem, division: Division) -> dict[str, Any]:
     """What a problem is, and the cell of every sample."""
     cells = division.cells
     about = {
@@ -200,7 +221,7 @@ def compare(
     bootstrap = PairedBootstrap(outcomes_of(results, problem))
     first = max(worst, key=lambda name: float(np.mean(worst[name])))
     wanted = [(method, against) for method in worst for against in (baseline, first)]
-    wanted += [pair for pair in pairs if set(pair) <= set(worst)]
+    wanted += [pair for pair in pairs if set(pair) <= set(worst) and pair[0] != pair[1]]
     found = []
     for method, against in dict.fromkeys(wanted):
         difference = bootstrap.difference(method, against)
@@ -227,7 +248,7 @@ def _write(results: dict[str, Any], path: Path) -> None:
     _records.write(path, {**results, "machine": _records.machine()})
 
 
-def _add(results: dict[str, Any], problem: Problem, seed: int, division: Division) -> None:
+def _add(results: dict[str, Any], problem: NamedProblem, seed: int, division: Division) -> None:
     """Add a problem and its division, if they are not known yet."""
     place = {"problem": problem.name, "seed": seed}
     if not any(d["problem"] == problem.name for d in results["data"]):

@@ -1,225 +1,308 @@
-"""Contestants of the tabular study: what fits, with which settings, and what predicts."""
+"""Methods of the tabular study: those of the package, and what else people use on tables.
+
+All get the training and the validation part of a DataFrame. Linear models and networks get the
+columns of TableEncoder, trees get numbers as they are and numbered categories.
+"""
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from fairlearn.postprocessing import ThresholdOptimizer
-from fairlearn.reductions import (
-    DemographicParity,
-    EqualizedOdds,
-    ErrorRate,
-    ErrorRateParity,
-    ExponentiatedGradient,
-)
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from fairlearn.reductions import EqualizedOdds, ErrorRate, ExponentiatedGradient, GridSearch
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import OrdinalEncoder
 
-from gbmix_sklearn import EmptyErrorSetWarning, SmallCellWarning
-from gbmix_sklearn.estimators import METHODS
+from gbmix_sklearn import GroupThresholdClassifier, TableEncoder
+from gbmix_sklearn.comparison._cell_weighted import CellWeightedClassifier
 from gbmix_sklearn.groups import make_cells
 
-from ._tabular_data import Part
+from ._frozen_methods import (
+    BOOSTING,
+    LEARNED,
+    Family,
+    Fitted,
+    boosted,
+    boosting,
+    chosen,
+    learned_logistic,
+    logistic,
+    own,
+)
+from ._frozen_methods import methods_of as _methods_of
+from ._parts import Division, Part, cell_balanced_weights
 
-__all__ = ["CONTESTANTS", "REFERENCE", "Contestant", "Predict", "cell_balanced_weights"]
+__all__ = ["FAMILIES", "OURS", "RIVALS", "THRESHOLDS", "encoded", "methods_of", "numbered"]
 
-#: labels from features and, where a method needs them, groups
-Predict = Callable[[np.ndarray, pd.DataFrame], np.ndarray]
-#: a predictor from the training part, a setting and a seed
-Fit = Callable[[Part, dict[str, Any], int], Predict]
-
-#: the same for all methods of the package; the rest are their defaults
-TRAINING = {"max_epochs": 30, "patience": 5}
-#: about the same number of steps in an epoch, however large the training part
-N_STEPS = 58
-#: learning rates as multiples of what was a method's default when this was run
-RATES = (1, 5)
-LAYERS: tuple[tuple[int, ...], ...] = ((), (64,))
-#: what else is tried of a method, at the larger rate; of the others another mixing ratio, or a
-#: larger weight decay where nothing is mixed
-OWN_PARAMETERS: dict[str, dict[str, Any]] = {
-    "GroupDRO": {"adjustment": 3.0},
-    "JTT": {"lambda_up": 5},
-    "AFR": {"reg_coeff": 0.1},
-    "DFR": {"refit": "dfr"},
-    "FairMix": {"weight": 5.0},
-    "Balanced-MixUp": {"alpha": 1.0},
+THRESHOLDS = "boosting, thresholds"
+_OF_FAMILY = {
+    "LightGBM": ("LightGBM, cell-weighted",),
+    "XGBoost": ("XGBoost, cell-weighted",),
+    "MLP": ("MLP, cells oversampled",),
+    "thresholds by group": (
+        "ThresholdOptimizer, boosting (knows the group)",
+        "OxonFair, boosting (knows the group)",
+    ),
+    "thresholds by guess": ("OxonFair, boosting",),
+    "reductions": ("ExponentiatedGradient, boosting", "GridSearch, boosting"),
 }
-OTHER_ALPHA = {"alpha": 0.2}
-OTHER_DECAY = {"weight_decay": 0.01}
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """A method with the settings that are tried."""
+class Numbers:
+    """Columns of TableEncoder as a matrix."""
 
-    name: str
-    library: str
-    #: whether the fit, and the prediction, use the groups
-    groups_in_training: bool
-    groups_in_prediction: bool
-    settings: tuple[dict[str, Any], ...]
-    fit: Fit
+    def fit(self, table: pd.DataFrame) -> Numbers:
+        self._encoder = TableEncoder().fit(table)
+        return self
+
+    def transform(self, table: pd.DataFrame) -> np.ndarray:
+        return np.asarray(self._encoder.transform(table), dtype=np.float32)
 
 
-def logistic(C: float = 1.0, **options: Any) -> LogisticRegression:
-    """The one logistic regression of the study; this solver is the fastest for many samples."""
-    return LogisticRegression(C=C, solver="newton-cholesky", **options)
+def numbered() -> Any:
+    """Categories by number, numbers as they are: what trees split."""
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return make_column_transformer(
+        (ordinal, make_column_selector(dtype_exclude="number")), remainder="passthrough"
+    )
 
 
-def cell_balanced_weights(part: Part) -> np.ndarray:
-    """Weights that give every cell the same sum, with a mean of 1."""
-    cells = make_cells(part.y, part.groups)
-    return (len(part.y) / len(cells.present) / cells.counts)[cells.codes]
+def encoded(encoder: Callable[[], Any], family: Family) -> Family:
+    """A family on the columns of an encoder that is fitted on the training part."""
+
+    def fit(division: Division, seed: int) -> Iterator[Fitted]:
+        encode = encoder().fit(division.train.X)
+        parts = (Part(encode.transform(part.X), *part[1:]) for part in division[:3])
+        inner = Division(*parts, *division[3:])
+        for method, setting, predict in family(inner, seed):
+            yield Fitted(method, setting, lambda X, p=predict: p(encode.transform(X)))
+
+    return fit
 
 
-def _fit_own(name: str, train: Part, setting: dict[str, Any], seed: int) -> Predict:
-    options = {**TRAINING, "batch_size": _batch_size(len(train.y)), **setting}
-    if name == "GBMix" and options.get("hidden_units"):  # the default when this was run
-        options.setdefault("refit", "logistic")
-    model = METHODS[name](random_state=seed, **options)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SmallCellWarning)
-        warnings.simplefilter("ignore", EmptyErrorSetWarning)
-        model.fit(*train)
-    return lambda X, groups: model.predict(X)
+def thresholds(division: Division, seed: int) -> Iterator[Fitted]:
+    """Cell-weighted boosting with thresholds for the worst group, cross-fitted on both parts."""
+    train, valid = division.train, division.valid
+    weights = cell_balanced_weights(train)
+    fits = (
+        (setting, boosted(setting, seed).fit(train.X, train.y, sample_weight=weights))
+        for setting in BOOSTING
+    )
+    setting, _ = chosen(fits, valid)
+    whole = train.followed_by(valid)
+    weighted = CellWeightedClassifier(boosted(setting, seed))
+    model = GroupThresholdClassifier(weighted, random_state=seed)
+    model.fit(whole.X, whole.y, whole.groups)
+    yield Fitted(THRESHOLDS, setting, model.predict)
 
 
-def _batch_size(n_samples: int) -> int:
-    """A power of two that makes about `N_STEPS` steps of an epoch, 64 at least."""
-    return max(64, 2 ** round(np.log2(n_samples / N_STEPS)))
+# ---------------------------------------------------------------------------- rivals
 
 
-def _fit_sklearn(
-    make: Callable[..., Any], balance_cells: bool, train: Part, setting: dict[str, Any], seed: int
-) -> Predict:
-    weights = cell_balanced_weights(train) if balance_cells else None
-    model = make(random_state=seed, **setting).fit(train.X, train.y, sample_weight=weights)
-    return lambda X, groups: model.predict(X)
+def lightgbm(division: Division, seed: int) -> Iterator[Fitted]:
+    """LightGBM with cells of equal weight."""
+    from lightgbm import LGBMClassifier
+
+    def make(setting: dict[str, Any]) -> Any:
+        names = {"learning_rate": "learning_rate", "max_leaf_nodes": "num_leaves"}
+        options = {names[name]: value for name, value in setting.items()}
+        return LGBMClassifier(**options, n_jobs=1, random_state=seed, verbose=-1)
+
+    yield from _weighted("LightGBM, cell-weighted", make, division)
 
 
-def balancing_costs(y: np.ndarray) -> dict[str, float]:
-    """Costs of errors under which both classes count the same, with a mean of 1."""
+def xgboost(division: Division, seed: int) -> Iterator[Fitted]:
+    """XGBoost with cells of equal weight."""
+    from xgboost import XGBClassifier
+
+    def make(setting: dict[str, Any]) -> Any:
+        rate, leaves = setting["learning_rate"], setting["max_leaf_nodes"]
+        return XGBClassifier(
+            learning_rate=rate, max_leaves=leaves, grow_policy="lossguide", n_jobs=1,
+            random_state=seed,
+        )  # fmt: skip
+
+    yield from _weighted("XGBoost, cell-weighted", make, division)
+
+
+def _weighted(
+    name: str, make: Callable[[dict[str, Any]], Any], division: Division
+) -> Iterator[Fitted]:
+    """A classifier of numbered classes, its size chosen as that of scikit-learn's."""
+    train = division.train
+    classes, y = np.unique(train.y, return_inverse=True)
+    weights = cell_balanced_weights(train)
+
+    def fits() -> Iterator[tuple[dict[str, Any], Any]]:
+        for setting in BOOSTING:
+            yield setting, Named(make(setting).fit(train.X, y, sample_weight=weights), classes)
+
+    setting, model = chosen(fits(), division.valid)
+    yield Fitted(name, setting, model.predict)
+
+
+class Named:
+    """A fitted classifier of numbered classes that predicts their names."""
+
+    def __init__(self, model: Any, classes: np.ndarray):
+        self.model, self.classes = model, classes
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.classes[np.asarray(self.model.predict(X)).astype(np.int64)]
+
+
+def oversampled(division: Division, seed: int) -> Iterator[Fitted]:
+    """A network of scikit-learn's on cells that imbalanced-learn has made equally large."""
+    from imblearn.over_sampling import RandomOverSampler
+
+    train = division.train
+    cells = make_cells(train.y, train.groups)
+    rows = np.arange(len(train.y))[:, None]
+    rows, _ = RandomOverSampler(random_state=seed).fit_resample(rows, cells.codes)
+
+    def fits() -> Iterator[tuple[dict[str, Any], Any]]:
+        for alpha in (1e-4, 1e-2, 1.0):
+            model = MLPClassifier(alpha=alpha, early_stopping=True, random_state=seed)
+            yield {"alpha": alpha}, model.fit(train.X[rows.ravel()], train.y[rows.ravel()])
+
+    setting, model = chosen(fits(), division.valid)
+    yield Fitted("MLP, cells oversampled", setting, model.predict)
+
+
+def _costs(y: np.ndarray) -> ErrorRate:
+    """Errors under which both classes count the same, as they do for the worst cell."""
     share = float(np.mean(y))
-    return {"fp": 0.5 / (1 - share), "fn": 0.5 / share}
+    return ErrorRate(costs={"fp": 0.5 / (1 - share), "fn": 0.5 / share})
 
 
-def _fit_reduction(
-    constraint: Callable[..., Any], train: Part, setting: dict[str, Any], seed: int
-) -> Predict:
-    costs = balancing_costs(train.y) if setting["costs"] == "balanced" else None
-    model = ExponentiatedGradient(
-        logistic(),
-        constraint(difference_bound=setting["difference_bound"]),
-        objective=ErrorRate(costs=costs),
-    )
-    model.fit(train.X, train.y, sensitive_features=train.groups)
-    return lambda X, groups: np.asarray(model.predict(X, random_state=seed))
+def reductions(division: Division, seed: int) -> Iterator[Fitted]:
+    """fairlearn's reductions around boosting, for equalized odds at balanced costs."""
+    train, valid = division.train, division.valid
+    classes, y = np.unique(train.y, return_inverse=True)
+    base = boosted({}, seed)
+
+    def fits() -> Iterator[tuple[dict[str, Any], Any]]:
+        for bound in (0.01, 0.05):
+            constraint = EqualizedOdds(difference_bound=bound)
+            model = ExponentiatedGradient(base, constraint, objective=_costs(y))
+            model.fit(train.X, y, sensitive_features=train.groups)
+            drawn = partial(model.predict, random_state=seed)
+            yield {"difference_bound": bound}, Named(Predicting(drawn), classes)
+
+    with _quietly():
+        setting, model = chosen(fits(), valid)
+        yield Fitted("ExponentiatedGradient, boosting", setting, model.predict)
+        search = GridSearch(base, EqualizedOdds(), grid_size=10)
+        search.fit(train.X, y, sensitive_features=train.groups)
+        tried = [({"number": k}, Named(m, classes)) for k, m in enumerate(search.predictors_)]
+        setting, model = chosen(tried, valid)
+    yield Fitted("GridSearch, boosting", setting, model.predict)
 
 
-def _fit_thresholds(constraints: str, train: Part, setting: dict[str, Any], seed: int) -> Predict:
-    scores = logistic(setting["C"]).fit(train.X, train.y)
-    model = ThresholdOptimizer(
-        estimator=scores,
-        constraints=constraints,
-        objective=setting["objective"],
-        prefit=True,
-        predict_method="predict_proba",
-    )
-    model.fit(train.X, train.y, sensitive_features=train.groups)
-    return lambda X, groups: np.asarray(
-        model.predict(X, sensitive_features=groups, random_state=seed)
-    )
+class Predicting:
+    """Something with nothing but a function that predicts."""
+
+    def __init__(self, predict: Callable[[np.ndarray], Any]):
+        self.predict = predict
 
 
-def _grid(**values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
-    return tuple(dict(zip(values, setting, strict=True)) for setting in product(*values.values()))
+def thresholds_by_group(division: Division, seed: int) -> Iterator[Fitted]:
+    """Thresholds for each group around boosting: they know the group when they predict.
 
+    OxonFair's are for the worst cell.
+    """
+    from oxonfair import FairPredictor
+    from oxonfair import group_metrics as metrics
 
-def _own(name: str) -> Contestant:
-    model = METHODS[name]()
-    rates = [rate * (0.003 if name == "GBMix" else 0.01) for rate in RATES]
-    other = OWN_PARAMETERS.get(name, OTHER_ALPHA if hasattr(model, "alpha") else OTHER_DECAY)
-    settings = (
-        *_grid(lr=tuple(rates), hidden_units=LAYERS),
-        *({**setting, **other} for setting in _grid(lr=(rates[-1],), hidden_units=LAYERS)),
-    )
-    needs_groups = model._groups_policy != "optional"
-    fit = partial(_fit_own, name)
-    return Contestant(name, "gbmix_sklearn", needs_groups, False, settings, fit)
-
-
-def _sklearn(
-    name: str, make: Callable[..., Any], settings: tuple[dict[str, Any], ...]
-) -> list[Contestant]:
-    """Plain, class-weighted and cell-weighted."""
-    balanced = partial(make, class_weight="balanced")
-    return [
-        Contestant(
-            label, "scikit-learn", cells, False, settings, partial(_fit_sklearn, model, cells)
+    train, valid, test = division[:3]
+    classes, y = np.unique(train.y, return_inverse=True)
+    values = np.unique(train.groups)
+    model = boosted({}, seed).fit(train.X, y)
+    with _quietly():
+        optimizer = ThresholdOptimizer(
+            estimator=model,
+            constraints="equalized_odds",
+            objective="balanced_accuracy_score",
+            prefit=True,
+            predict_method="predict_proba",
         )
-        for label, model, cells in (
-            (name, make, False),
-            (f"{name}, class-weighted", balanced, False),
-            (f"{name}, cell-weighted", make, True),
+        codes = np.searchsorted(classes, valid.y)
+        optimizer.fit(valid.X, codes, sensitive_features=valid.groups)
+        drawn = partial(optimizer.predict, sensitive_features=test.groups, random_state=seed)
+        found = Named(Predicting(drawn), classes)
+        yield Fitted("ThresholdOptimizer, boosting (knows the group)", {}, found.predict)
+        known = FairPredictor(model, _for_oxonfair(valid, classes, values))
+        known.fit(metrics.min_accuracy.min, metrics.accuracy, 0)
+        tested = _for_oxonfair(test, classes, values)
+        found = Named(Predicting(lambda X: known.predict(tested)), classes)
+        yield Fitted("OxonFair, boosting (knows the group)", {}, found.predict)
+
+
+def thresholds_by_guess(division: Division, seed: int) -> Iterator[Fitted]:
+    """OxonFair's thresholds where the group is inferred by a classifier of its own."""
+    from oxonfair import FairPredictor
+    from oxonfair import group_metrics as metrics
+
+    train, valid, test = division[:3]
+    classes, y = np.unique(train.y, return_inverse=True)
+    values, s = np.unique(train.groups, return_inverse=True)
+    model, guess = boosted({}, seed).fit(train.X, y), boosted({}, seed).fit(train.X, s)
+    with _quietly():
+        inferred = FairPredictor(
+            model, _for_oxonfair(valid, classes, values), inferred_groups=guess
         )
-    ]
+        tested = _for_oxonfair(test, classes, values)
+        try:
+            inferred.fit(metrics.min_accuracy.min, metrics.accuracy, 0)
+            predicted = np.asarray(inferred.predict(tested))
+        except (ValueError, IndexError) as error:  # version 0.3, where a group is never inferred
+            print(f"OxonFair, boosting cannot be used: {error}", file=sys.stderr)
+            return
+    yield Fitted("OxonFair, boosting", {}, Named(Predicting(lambda X: predicted), classes).predict)
 
 
-def _fairlearn() -> list[Contestant]:
-    reductions = {
-        "demographic parity": DemographicParity,
-        "equalized odds": EqualizedOdds,
-        "error rate parity": ErrorRateParity,
+def _for_oxonfair(part: Part, classes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "data": part.X,
+        "target": np.searchsorted(classes, part.y),
+        "groups": np.searchsorted(values, part.groups),
     }
-    bounds = _grid(difference_bound=(0.01, 0.03, 0.1), costs=("equal", "balanced"))
-    thresholds = _grid(C=(0.01, 0.1, 1.0), objective=("accuracy_score", "balanced_accuracy_score"))
-    return [
-        *(
-            Contestant(
-                f"ExponentiatedGradient, {name}",
-                "fairlearn",
-                True,
-                False,
-                bounds,
-                partial(_fit_reduction, constraint),
-            )
-            for name, constraint in reductions.items()
-        ),
-        *(
-            Contestant(
-                f"ThresholdOptimizer, {name.replace('_', ' ')}",
-                "fairlearn",
-                True,
-                True,
-                thresholds,
-                partial(_fit_thresholds, name),
-            )
-            for name in ("demographic_parity", "equalized_odds")
-        ),
-    ]
 
 
-#: all that are compared, by their names
-CONTESTANTS = {
-    contestant.name: contestant
-    for contestant in [
-        *_sklearn("LogisticRegression", logistic, _grid(C=(0.001, 0.01, 0.1, 1.0, 10.0, 100.0))),
-        *_sklearn(
-            "HistGradientBoosting",
-            HistGradientBoostingClassifier,
-            _grid(learning_rate=(0.03, 0.1, 0.3), max_leaf_nodes=(8, 31)),
-        ),
-        *_fairlearn(),
-        *(_own(name) for name, cls in METHODS.items() if not cls._images_only),
-    ]
+class _quietly(warnings.catch_warnings):
+    """Without what fairlearn and OxonFair say of their own insides."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
+
+
+#: families of the package and of scikit-learn alone
+OURS: dict[str, Family] = {
+    "logistic": encoded(Numbers, logistic),
+    "boosting": encoded(numbered, boosting),
+    **{name: encoded(Numbers, partial(own, name)) for name in ("GBMix", "RWG", "GroupDRO")},
+    LEARNED: encoded(Numbers, learned_logistic),
+    THRESHOLDS: encoded(numbered, thresholds),
 }
-#: what fit times are ratios to: plain, with its default penalty
-REFERENCE = CONTESTANTS["LogisticRegression"]
+RIVALS: dict[str, Family] = {
+    "LightGBM": encoded(numbered, lightgbm),
+    "XGBoost": encoded(numbered, xgboost),
+    "MLP": encoded(Numbers, oversampled),
+    "thresholds by group": encoded(numbered, thresholds_by_group),
+    "thresholds by guess": encoded(numbered, thresholds_by_guess),
+    "reductions": encoded(numbered, reductions),
+}
+FAMILIES = OURS | RIVALS
+
+
+def methods_of(family: str) -> tuple[str, ...]:
+    """The methods that a family yields, in the order of the tables."""
+    return _OF_FAMILY.get(family) or _methods_of(family)

@@ -21,6 +21,10 @@ GAINS: dict[str, tuple[tuple[str, str], ...]] = {
     "a learned balance": ((LEARNED, BOTH_PARTS),),
     "balanced mixing": (("GBMix without refit", "RWG"), ("GBMix", "GBMix without mixing")),
     "the refit": (("GBMix", "GBMix without refit"),),
+    "shares of cells that are learned in training": (
+        ("GBMix without refit, learned shares", "GBMix without refit"),
+        ("GBMix, learned shares", "GBMix"),
+    ),
     "GBMix beyond logistic regression on the same samples": (
         ("GBMix", BOTH_PARTS),
         ("GBMix", LEARNED),

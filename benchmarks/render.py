@@ -27,6 +27,7 @@ from ._networks_report import block as networks_block
 from ._records import RESULTS, read
 from ._shares_report import block as shares_block
 from ._tabular_report import block as tabular_block
+from ._tabular_report import each_table
 from ._tuned_report import block as tuned_block
 from .paper.report import block as paper
 from .refit import table as refit_table
@@ -106,6 +107,10 @@ def tabular(results: dict[str, Any]) -> str:
     return tabular_block(results, _source(results))
 
 
+def tabular_each(results: dict[str, Any]) -> str:
+    return each_table(results, _source(results))
+
+
 def tuned(results: dict[str, Any]) -> str:
     return tuned_block(results, _source(results))
 
@@ -175,6 +180,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "refit": refit,
     "paper": paper,
     "tabular": tabular,
+    "tabular_each": tabular_each,
     "audit_speed": audit_speed,
     "frozen": frozen,
     "gains": gains,
@@ -184,7 +190,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 #: tables of results that have another one's name
-SOURCES = {"gains": "frozen"}
+SOURCES = {"gains": "frozen", "tabular_each": "tabular"}
 
 
 def results_of(table: str) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from gbmix_sklearn.estimators import METHODS
 
-from ._frozen_data import BACKBONE, CACHE, PARTS, Division, Part, Problem, named_cells
+from ._frozen_data import BACKBONE, CACHE, PARTS, Problem, named_cells
 from ._frozen_methods import Fitted, fit
+from ._parts import Division, Part
 from ._study import Job, Study
 from .paper import data
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
 from benchmarks import _frozen_data, _frozen_methods, frozen
-from benchmarks._frozen_data import PROBLEMS, Division, Part, Problem, divide
+from benchmarks._frozen_data import PROBLEMS, Problem, divide
 from benchmarks._frozen_methods import (
     ABLATIONS,
     BASELINE,
@@ -25,9 +25,9 @@ from benchmarks._frozen_methods import (
 from benchmarks._frozen_report import block
 from benchmarks._gains_report import block as gains
 from benchmarks._packed import pack_codes, pack_flags, unpack_codes, unpack_flags
+from benchmarks._parts import Division, Part, cell_balanced_weights
 from benchmarks._records import RESULTS
 from benchmarks._study import Study, compare
-from benchmarks._tabular_methods import cell_balanced_weights
 from benchmarks.paper.data import AbsentError
 from gbmix_sklearn.estimators import METHODS
 from gbmix_sklearn.groups import make_cells
