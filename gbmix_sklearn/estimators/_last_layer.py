@@ -64,7 +64,7 @@ class LastLayer(Parameters, Prediction):
                 "a second class. Give more data, or raise "
                 + ("refit_fraction" if self._refit_source == "held_out" else "validation_fraction"),
                 SmallCellWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _set_head(
