@@ -34,9 +34,9 @@ def block(results: dict[str, Any], source: str) -> str:
         some = [name for name in ran if PROBLEMS[name].is_visible == is_visible]
         if some:
             seen = "seen" if is_visible else "hidden"
-            parts += [f"#### Tables with the attribute {seen}: {len(some)}"]
+            parts += [f"### Tables with the attribute {seen}: {len(some)}"]
             parts += [_overview(frame, differences, some)]
-    parts += ["#### The best of the package and the best rival", _rivals(frame, ran)]
+    parts += ["### The best of the package and the best rival", _rivals(frame, ran)]
     fewest, most = frame.groupby("problem")["seed"].nunique().agg(["min", "max"])
     divisions = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     parts.append(

@@ -21,7 +21,7 @@ def block(results: dict[str, Any], source: str) -> str:
     for problem in STUDY.problems:
         of_problem = frame[frame["problem"] == problem]
         if len(of_problem):
-            parts += [f"#### {problem}", _table(of_problem, differences.loc[problem])]
+            parts += [f"### {problem}", _table(of_problem, differences.loc[problem])]
     parts.append(
         "Test data, per cent, mean ± std of the seeds; differences of worst groups in points, with "
         "paired 95 % intervals over images (persons in CelebA) and seeds. An epoch 0 is the "
