@@ -48,6 +48,7 @@ __all__ = [
     "boosted",
     "boosting",
     "chosen",
+    "chosen_boosting",
     "class_scaled",
     "fit",
     "learned_logistic",
@@ -144,17 +145,24 @@ def _warm_path(train: Part) -> Iterator[tuple[dict[str, Any], LogisticRegression
 
 def boosting(division: Division, seed: int) -> Iterator[Fitted]:
     """Boosted trees with cells of equal weight, their size chosen, and with a learned balance."""
-    train, valid = division.train, division.valid
+    setting, model = chosen_boosting(division, seed)
+    yield Fitted(BOOSTED, setting, model.predict)
+    whole = division.train.followed_by(division.valid)
+    setting, learned = _learned([(setting, boosted(setting, seed))], whole, seed)
+    yield Fitted(BOOSTED_LEARNED, setting, learned.predict)
+
+
+def chosen_boosting(
+    division: Division, seed: int
+) -> tuple[dict[str, Any], HistGradientBoostingClassifier]:
+    """Boosted trees with cells of equal weight, of the size that the validation part chooses."""
+    train = division.train
     weights = cell_balanced_weights(train)
     fits = (
         (setting, boosted(setting, seed).fit(train.X, train.y, sample_weight=weights))
         for setting in BOOSTING
     )
-    setting, model = chosen(fits, valid)
-    yield Fitted(BOOSTED, setting, model.predict)
-    whole = train.followed_by(valid)
-    setting, learned = _learned([(setting, boosted(setting, seed))], whole, seed)
-    yield Fitted(BOOSTED_LEARNED, setting, learned.predict)
+    return chosen(fits, division.valid)
 
 
 def boosted(setting: dict[str, Any], seed: int) -> HistGradientBoostingClassifier:

@@ -32,6 +32,7 @@ from ._frozen_methods import (
     boosted,
     boosting,
     chosen,
+    chosen_boosting,
     learned_logistic,
     logistic,
     own,
@@ -89,14 +90,8 @@ def encoded(encoder: Callable[[], Any], family: Family) -> Family:
 
 def thresholds(division: Division, seed: int) -> Iterator[Fitted]:
     """Cell-weighted boosting with thresholds for the worst group, cross-fitted on both parts."""
-    train, valid = division.train, division.valid
-    weights = cell_balanced_weights(train)
-    fits = (
-        (setting, boosted(setting, seed).fit(train.X, train.y, sample_weight=weights))
-        for setting in BOOSTING
-    )
-    setting, _ = chosen(fits, valid)
-    whole = train.followed_by(valid)
+    setting, _ = chosen_boosting(division, seed)
+    whole = division.train.followed_by(division.valid)
     weighted = CellWeightedClassifier(boosted(setting, seed))
     model = GroupThresholdClassifier(weighted, random_state=seed)
     model.fit(whole.X, whole.y, whole.groups)
